@@ -1,0 +1,2 @@
+//! The `twinpath` command.
+fn main() {}
