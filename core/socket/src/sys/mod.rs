@@ -1,0 +1,31 @@
+//! One folder or file per platform, all with the same names in them; `os` is the one of this platform, and nobody above has to know which.
+//!
+//! `shared` holds what several of them use.
+
+mod shared;
+
+#[cfg(target_os = "android")]
+mod android;
+#[cfg(target_vendor = "apple")]
+mod apple;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(any(target_os = "android", target_os = "linux", target_vendor = "apple", windows)))]
+mod other;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "android")]
+use android as os;
+#[cfg(target_vendor = "apple")]
+use apple as os;
+#[cfg(target_os = "linux")]
+use linux as os;
+#[cfg(not(any(target_os = "android", target_os = "linux", target_vendor = "apple", windows)))]
+use other as os;
+#[cfg(windows)]
+use windows as os;
+
+pub(crate) use os::{
+    Events, REUSE_ADDRESS_ON_LISTEN, bind_interface, bind_network, boottime, interfaces, resolve, set_notsent_lowat, set_user_timeout, tcp_health,
+};

@@ -1,0 +1,10 @@
+//! What several platforms use.
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(super) mod clock;
+#[cfg(any(target_os = "android", target_vendor = "apple"))]
+pub(super) mod ifaddrs;
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(super) mod names;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) mod tcp_info;

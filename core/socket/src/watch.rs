@@ -1,0 +1,128 @@
+//! Being told when interfaces change.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    Interface, InterfaceError,
+    feed::{self, Fed},
+    sys,
+};
+
+/// How long good news waits behind the news before it: an interface that comes up makes a burst of a link, some addresses and some routes.
+const COALESCE: Duration = Duration::from_millis(20);
+
+/// What an operating system's event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Something is gone or down, or events were lost: a caller with bytes in flight wants to know at once.
+    Loss,
+    /// Anything else.
+    Gain,
+}
+
+/// Tells when the list of [`interfaces`](crate::interfaces) changes.
+///
+/// On Linux, macOS, iOS and Windows it hears the kernel's own events; on Android and elsewhere, and wherever a list is [fed](crate::feed_interfaces), it hears what is fed.
+#[derive(Debug)]
+#[must_use = "it tells nothing unless `changed` is awaited"]
+pub struct InterfaceWatcher {
+    events: sys::Events,
+    fed: watch::Receiver<Fed>,
+    last: Vec<Interface>,
+    /// When the system has to be asked again, if something has happened since it was last asked.
+    due: Option<Instant>,
+    last_asked: Option<Instant>,
+}
+
+impl InterfaceWatcher {
+    /// Begins to watch; the list of this moment is what the first [`changed`](Self::changed) compares with. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`InterfaceError::Os`] if the operating system refuses to list interfaces or to tell of changes.
+    pub fn new() -> Result<Self, InterfaceError> {
+        let fed = feed::subscribe();
+        // First the events, then the list: what happens in between is heard, not lost.
+        let mut events = sys::Events::new().map_err(|source| InterfaceError::Os { action: "watch interfaces", source })?;
+        let last = snapshot(&mut events, &fed)?;
+        Ok(Self { events, fed, last, due: None, last_asked: None })
+    }
+
+    /// The list that was last told, or that watching began with.
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.last
+    }
+
+    /// Waits for a change and returns the new list, which always differs from the one before.
+    ///
+    /// A loss (a link down, an address or default route gone) is told at once, within a few milliseconds; other changes that follow one another within 20 ms are told together.
+    /// Should the operating system cease to answer, it waits until it does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: if the future is dropped, no change is lost, and the next call tells it.
+    pub async fn changed(&mut self) -> Vec<Interface> {
+        loop {
+            self.something_happened().await;
+            self.due = None;
+            self.last_asked = Some(Instant::now());
+            match snapshot(&mut self.events, &self.fed) {
+                Ok(list) if list != self.last => {
+                    self.last.clone_from(&list);
+                    return list;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    log::warn!("{error}; asking again in a second");
+                    self.due = Some(Instant::now() + Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    /// Returns when it is time to ask for the list. Keeps what it has heard in `self.due`, so that it can be dropped at any await.
+    async fn something_happened(&mut self) {
+        loop {
+            let due = self.due;
+            let wait = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                changed = self.fed.changed() => {
+                    // The sender is a static and is never dropped.
+                    debug_assert!(changed.is_ok());
+                    self.due = Some(Instant::now());
+                    return;
+                }
+                urgency = self.events.next() => {
+                    let quiet = self.last_asked.is_none_or(|asked| asked.elapsed() >= COALESCE);
+                    let now = Instant::now();
+                    if urgency == Urgency::Loss || quiet {
+                        self.due = Some(now);
+                        return;
+                    }
+                    self.due = Some(self.due.unwrap_or(now + COALESCE).min(now + COALESCE));
+                }
+                () = wait => return,
+            }
+        }
+    }
+}
+
+fn snapshot(events: &mut sys::Events, fed: &watch::Receiver<Fed>) -> Result<Vec<Interface>, InterfaceError> {
+    let current = fed.borrow().clone();
+    match current {
+        Some(list) => Ok(list.to_vec()),
+        None => events.interfaces().map_err(|source| InterfaceError::Os { action: "list interfaces", source }),
+    }
+}
