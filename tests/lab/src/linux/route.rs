@@ -1,0 +1,202 @@
+//! Devices, addresses, routes and rules.
+
+use std::io;
+use std::net::IpAddr;
+
+use super::netlink::{CREATE, EXCLUSIVE, Netlink, REPLACE, Request};
+
+const NEW_LINK: u16 = 16;
+const GET_LINK: u16 = 18;
+const NEW_ADDRESS: u16 = 20;
+const DEL_ADDRESS: u16 = 21;
+const NEW_ROUTE: u16 = 24;
+const DEL_ROUTE: u16 = 25;
+const NEW_RULE: u16 = 32;
+const DEL_RULE: u16 = 33;
+
+const UP: u32 = 1;
+const MAIN_TABLE: u32 = 254;
+const PROTOCOL_STATIC: u8 = 4;
+const SCOPE_UNIVERSE: u8 = 0;
+const SCOPE_LINK: u8 = 253;
+const UNICAST: u8 = 1;
+/// IPv6 addresses are of use at once, without the second of duplicate detection.
+const NO_DUPLICATE_DETECTION: u32 = 0x02;
+
+/// A route to everything, or to `to`, through a device.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Route {
+    pub(super) to: Option<(IpAddr, u8)>,
+    pub(super) device: u32,
+    pub(super) v6: bool,
+    pub(super) table: Option<u32>,
+    pub(super) metric: u32,
+    pub(super) source: Option<IpAddr>,
+}
+
+fn family(v6: bool) -> u8 {
+    // AF_INET and AF_INET6 are 2 and 10.
+    if v6 {
+        libc::AF_INET6 as u8
+    } else {
+        libc::AF_INET as u8
+    }
+}
+
+fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+fn link_body(index: u32, flags: u32, change: u32) -> Vec<u8> {
+    let mut body = vec![0; 4];
+    body.extend_from_slice(&index.to_ne_bytes());
+    body.extend_from_slice(&flags.to_ne_bytes());
+    body.extend_from_slice(&change.to_ne_bytes());
+    body
+}
+
+impl Netlink {
+    /// The index of the device `name`.
+    pub(super) fn device_index(&mut self, name: &str) -> io::Result<u32> {
+        const NAME: u16 = 3;
+        let mut text = name.as_bytes().to_vec();
+        text.push(0);
+        let request = Request::new(GET_LINK, 0, &link_body(0, 0, 0)).attribute(NAME, &text);
+        let answer = self.request(request)?.ok_or(io::ErrorKind::NotFound)?;
+        let index = answer.get(4..8).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(u32::from_ne_bytes([index[0], index[1], index[2], index[3]]))
+    }
+
+    /// Whether the device is up and has a carrier, as the kernel reports it.
+    pub(super) fn device_flags(&mut self, device: u32) -> io::Result<u32> {
+        let request = Request::new(GET_LINK, 0, &link_body(device, 0, 0));
+        let answer = self.request(request)?.ok_or(io::ErrorKind::NotFound)?;
+        let flags = answer.get(8..12).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(u32::from_ne_bytes([flags[0], flags[1], flags[2], flags[3]]))
+    }
+
+    pub(super) fn set_device_up(&mut self, device: u32, up: bool) -> io::Result<()> {
+        let flags = if up { UP } else { 0 };
+        self.request(Request::new(NEW_LINK, 0, &link_body(device, flags, UP)))?;
+        Ok(())
+    }
+
+    /// MTU, and how many packets may wait for the emulator before the kernel drops them uncounted.
+    pub(super) fn set_device_size(&mut self, device: u32, mtu: u32, queue: u32) -> io::Result<()> {
+        const MTU: u16 = 4;
+        const QUEUE_LENGTH: u16 = 13;
+        let request = Request::new(NEW_LINK, 0, &link_body(device, 0, 0))
+            .u32(MTU, mtu)
+            .u32(QUEUE_LENGTH, queue);
+        self.request(request)?;
+        Ok(())
+    }
+
+    pub(super) fn add_address(&mut self, device: u32, ip: IpAddr, prefix: u8) -> io::Result<()> {
+        const FLAGS: u16 = 8;
+        let request = address(NEW_ADDRESS, CREATE | REPLACE, device, ip, prefix)
+            .u32(FLAGS, NO_DUPLICATE_DETECTION);
+        self.request(request)?;
+        Ok(())
+    }
+
+    pub(super) fn delete_address(&mut self, device: u32, ip: IpAddr, prefix: u8) -> io::Result<()> {
+        self.request(address(DEL_ADDRESS, 0, device, ip, prefix))?;
+        Ok(())
+    }
+
+    pub(super) fn add_route(&mut self, wanted: &Route) -> io::Result<()> {
+        self.request(route(NEW_ROUTE, CREATE | REPLACE, wanted))?;
+        Ok(())
+    }
+
+    pub(super) fn delete_route(&mut self, unwanted: &Route) -> io::Result<()> {
+        self.request(route(DEL_ROUTE, 0, unwanted))?;
+        Ok(())
+    }
+
+    /// Packets from `ip` look in `table` first.
+    pub(super) fn add_rule(&mut self, ip: IpAddr, table: u32) -> io::Result<()> {
+        match self.request(rule(NEW_RULE, CREATE | EXCLUSIVE, ip, table)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn delete_rule(&mut self, ip: IpAddr, table: u32) -> io::Result<()> {
+        self.request(rule(DEL_RULE, 0, ip, table))?;
+        Ok(())
+    }
+}
+
+fn address(kind: u16, flags: u16, device: u32, ip: IpAddr, prefix: u8) -> Request {
+    const ADDRESS: u16 = 1;
+    const LOCAL: u16 = 2;
+    let mut body = vec![family(ip.is_ipv6()), prefix, 0, SCOPE_UNIVERSE];
+    body.extend_from_slice(&device.to_ne_bytes());
+    Request::new(kind, flags, &body)
+        .attribute(LOCAL, &octets(ip))
+        .attribute(ADDRESS, &octets(ip))
+}
+
+fn route(kind: u16, flags: u16, route: &Route) -> Request {
+    const DESTINATION: u16 = 1;
+    const DEVICE: u16 = 4;
+    const METRIC: u16 = 6;
+    const SOURCE: u16 = 7;
+    const TABLE: u16 = 15;
+    let prefix = route.to.map_or(0, |(_, prefix)| prefix);
+    // The table is given by its attribute, which has room for more than 255 of them.
+    let scope = if route.v6 { SCOPE_UNIVERSE } else { SCOPE_LINK };
+    let mut body = vec![
+        family(route.v6),
+        prefix,
+        0,
+        0,
+        0,
+        PROTOCOL_STATIC,
+        scope,
+        UNICAST,
+    ];
+    body.extend_from_slice(&0_u32.to_ne_bytes());
+    let mut request = Request::new(kind, flags, &body)
+        .u32(TABLE, route.table.unwrap_or(MAIN_TABLE))
+        .u32(DEVICE, route.device)
+        .u32(METRIC, route.metric);
+    if let Some((to, _)) = route.to {
+        request = request.attribute(DESTINATION, &octets(to));
+    }
+    if let Some(source) = route.source {
+        request = request.attribute(SOURCE, &octets(source));
+    }
+    request
+}
+
+fn rule(kind: u16, flags: u16, ip: IpAddr, table: u32) -> Request {
+    const SOURCE: u16 = 2;
+    const PRIORITY: u16 = 6;
+    const TABLE: u16 = 15;
+    const TO_TABLE: u8 = 1;
+    let full = if ip.is_ipv6() { 128 } else { 32 };
+    let body = [
+        family(ip.is_ipv6()),
+        0,
+        full,
+        0,
+        0,
+        0,
+        0,
+        TO_TABLE,
+        0,
+        0,
+        0,
+        0,
+    ];
+    Request::new(kind, flags, &body)
+        .attribute(SOURCE, &octets(ip))
+        .u32(PRIORITY, 1000 + table)
+        .u32(TABLE, table)
+}

@@ -1,0 +1,382 @@
+//! Just enough of IPv4, IPv6, TCP and UDP to count, translate, strip and forge.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::counters::Volume;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const OPTION_END: u8 = 0;
+const OPTION_NOP: u8 = 1;
+const OPTION_MPTCP: u8 = 30;
+
+/// TCP flag bits.
+pub(crate) mod flag {
+    pub(crate) const FIN: u8 = 0x01;
+    pub(crate) const SYN: u8 = 0x02;
+    pub(crate) const RST: u8 = 0x04;
+    pub(crate) const ACK: u8 = 0x10;
+}
+
+/// An IP packet and where its parts are.
+#[derive(Debug, Clone)]
+pub(crate) struct Packet {
+    bytes: Vec<u8>,
+    transport: usize,
+    protocol: u8,
+    /// A later fragment carries no transport header.
+    later_fragment: bool,
+}
+
+/// The fields of a TCP segment that the lab looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    pub(crate) seq: u32,
+    pub(crate) ack: u32,
+    pub(crate) flags: u8,
+    pub(crate) payload: usize,
+}
+
+impl Segment {
+    pub(crate) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn is_initial_syn(&self) -> bool {
+        self.has(flag::SYN) && !self.has(flag::ACK)
+    }
+
+    /// The sequence number after this segment.
+    pub(crate) fn end(&self) -> u32 {
+        let control = u32::from(self.has(flag::SYN)) + u32::from(self.has(flag::FIN));
+        // A segment is shorter than 64 KiB, so the cast is exact.
+        self.seq
+            .wrapping_add(self.payload as u32)
+            .wrapping_add(control)
+    }
+}
+
+impl Packet {
+    /// Takes an IP packet apart; `None` when it is malformed or no IP packet.
+    pub(crate) fn parse(bytes: Vec<u8>) -> Option<Self> {
+        match bytes.first()? >> 4 {
+            4 => Self::parse_v4(bytes),
+            6 => Self::parse_v6(bytes),
+            _ => None,
+        }
+    }
+
+    fn parse_v4(bytes: Vec<u8>) -> Option<Self> {
+        let header = usize::from(bytes[0] & 0x0f) * 4;
+        let total = usize::from(read_u16(&bytes, 2)?);
+        if header < 20 || total < header || bytes.len() != total {
+            return None;
+        }
+        let protocol = *bytes.get(9)?;
+        let fragment_offset = read_u16(&bytes, 6)? & 0x1fff;
+        Some(Self {
+            bytes,
+            transport: header,
+            protocol,
+            later_fragment: fragment_offset != 0,
+        })
+    }
+
+    fn parse_v6(bytes: Vec<u8>) -> Option<Self> {
+        let length = usize::from(read_u16(&bytes, 4)?);
+        if bytes.len() != 40 + length {
+            return None;
+        }
+        let mut protocol = bytes[6];
+        let mut at = 40;
+        let mut later_fragment = false;
+        loop {
+            match protocol {
+                // Hop-by-hop, routing and destination options.
+                0 | 43 | 60 => {
+                    protocol = *bytes.get(at)?;
+                    at += (usize::from(*bytes.get(at + 1)?) + 1) * 8;
+                }
+                44 => {
+                    later_fragment = read_u16(&bytes, at + 2)? & 0xfff8 != 0;
+                    protocol = *bytes.get(at)?;
+                    at += 8;
+                }
+                _ => break,
+            }
+        }
+        Some(Self {
+            bytes,
+            transport: at,
+            protocol,
+            later_fragment,
+        })
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn is_v6(&self) -> bool {
+        self.bytes[0] >> 4 == 6
+    }
+
+    pub(crate) fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.protocol == TCP && !self.later_fragment
+    }
+
+    fn address(&self, v4_at: usize, v6_at: usize) -> IpAddr {
+        if self.is_v6() {
+            let mut octets = [0; 16];
+            octets.copy_from_slice(&self.bytes[v6_at..v6_at + 16]);
+            Ipv6Addr::from(octets).into()
+        } else {
+            let mut octets = [0; 4];
+            octets.copy_from_slice(&self.bytes[v4_at..v4_at + 4]);
+            Ipv4Addr::from(octets).into()
+        }
+    }
+
+    pub(crate) fn source_ip(&self) -> IpAddr {
+        self.address(12, 8)
+    }
+
+    pub(crate) fn destination_ip(&self) -> IpAddr {
+        self.address(16, 24)
+    }
+
+    fn has_ports(&self) -> bool {
+        matches!(self.protocol, TCP | UDP) && !self.later_fragment
+    }
+
+    /// Source and destination with their ports; `None` for other protocols.
+    pub(crate) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        if !self.has_ports() {
+            return None;
+        }
+        let source = read_u16(&self.bytes, self.transport)?;
+        let destination = read_u16(&self.bytes, self.transport + 2)?;
+        Some((
+            SocketAddr::new(self.source_ip(), source),
+            SocketAddr::new(self.destination_ip(), destination),
+        ))
+    }
+
+    /// The TCP header, if this is a complete one.
+    pub(crate) fn segment(&self) -> Option<Segment> {
+        if !self.is_tcp() {
+            return None;
+        }
+        let at = self.transport;
+        let header = self.tcp_header_len()?;
+        Some(Segment {
+            seq: read_u32(&self.bytes, at + 4)?,
+            ack: read_u32(&self.bytes, at + 8)?,
+            flags: self.bytes[at + 13],
+            payload: self.bytes.len() - at - header,
+        })
+    }
+
+    fn tcp_header_len(&self) -> Option<usize> {
+        let header = usize::from(self.bytes.get(self.transport + 12)? >> 4) * 4;
+        (header >= 20 && self.transport + header <= self.bytes.len()).then_some(header)
+    }
+
+    pub(crate) fn volume(&self) -> Volume {
+        let segment = self.segment();
+        Volume {
+            packets: 1,
+            bytes: self.bytes.len() as u64,
+            tcp_payload: segment.map_or(0, |s| s.payload as u64),
+            syns: u64::from(segment.is_some_and(|s| s.has(flag::SYN))),
+        }
+    }
+
+    /// Whether the TCP header carries option 30.
+    pub(crate) fn has_mptcp(&self) -> bool {
+        !self.mptcp_options().is_empty()
+    }
+
+    /// Overwrites option 30 with NOPs, as middleboxes do; tells whether there was one.
+    pub(crate) fn strip_mptcp(&mut self) -> bool {
+        let found = self.mptcp_options();
+        for &(at, length) in &found {
+            self.bytes[at..at + length].fill(OPTION_NOP);
+        }
+        if !found.is_empty() {
+            self.fix_checksums();
+        }
+        !found.is_empty()
+    }
+
+    fn mptcp_options(&self) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        if !self.is_tcp() {
+            return found;
+        }
+        let Some(header) = self.tcp_header_len() else {
+            return found;
+        };
+        let end = self.transport + header;
+        let mut at = self.transport + 20;
+        while at < end {
+            match self.bytes[at] {
+                OPTION_END => break,
+                OPTION_NOP => at += 1,
+                kind => {
+                    let length = if at + 1 < end {
+                        usize::from(self.bytes[at + 1])
+                    } else {
+                        0
+                    };
+                    if length < 2 || at + length > end {
+                        break;
+                    }
+                    if kind == OPTION_MPTCP {
+                        found.push((at, length));
+                    }
+                    at += length;
+                }
+            }
+        }
+        found
+    }
+
+    /// Replaces the source; the address must be of the same family.
+    pub(crate) fn set_source(&mut self, to: SocketAddr) {
+        self.set_address(12, 8, to.ip());
+        let at = self.transport;
+        self.set_port(at, to.port());
+        self.fix_checksums();
+    }
+
+    /// Replaces the destination; the address must be of the same family.
+    pub(crate) fn set_destination(&mut self, to: SocketAddr) {
+        self.set_address(16, 24, to.ip());
+        let at = self.transport + 2;
+        self.set_port(at, to.port());
+        self.fix_checksums();
+    }
+
+    fn set_address(&mut self, v4_at: usize, v6_at: usize, to: IpAddr) {
+        match to {
+            IpAddr::V4(v4) if !self.is_v6() => {
+                self.bytes[v4_at..v4_at + 4].copy_from_slice(&v4.octets());
+            }
+            IpAddr::V6(v6) if self.is_v6() => {
+                self.bytes[v6_at..v6_at + 16].copy_from_slice(&v6.octets());
+            }
+            _ => {}
+        }
+    }
+
+    fn set_port(&mut self, at: usize, port: u16) {
+        if self.has_ports() {
+            self.bytes[at..at + 2].copy_from_slice(&port.to_be_bytes());
+        }
+    }
+
+    /// Computes the IPv4 header checksum and that of TCP or UDP anew.
+    fn fix_checksums(&mut self) {
+        if !self.is_v6() {
+            let header = usize::from(self.bytes[0] & 0x0f) * 4;
+            self.bytes[10..12].fill(0);
+            let checksum = fold(sum(&self.bytes[..header]));
+            self.bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
+        }
+        let offset = match self.protocol {
+            TCP => 16,
+            UDP => 6,
+            _ => return,
+        };
+        let at = self.transport + offset;
+        if self.later_fragment || at + 2 > self.bytes.len() {
+            return;
+        }
+        if self.protocol == UDP && self.bytes[at..at + 2] == [0, 0] {
+            return;
+        }
+        self.bytes[at..at + 2].fill(0);
+        let addresses = if self.is_v6() { 8..40 } else { 12..20 };
+        let body = &self.bytes[self.transport..];
+        let pseudo = sum(&self.bytes[addresses]) + u64::from(self.protocol) + body.len() as u64;
+        let mut checksum = fold(pseudo + sum(body));
+        if checksum == 0 && self.protocol == UDP {
+            checksum = 0xffff;
+        }
+        self.bytes[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+    }
+
+    /// A TCP segment without options or payload; `None` when the families differ.
+    pub(crate) fn forge(
+        source: SocketAddr,
+        destination: SocketAddr,
+        segment: Segment,
+    ) -> Option<Self> {
+        let mut bytes = match (source.ip(), destination.ip()) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => {
+                let mut header = vec![0; 20];
+                header[0] = 0x45;
+                header[3] = 40;
+                header[8] = 64;
+                header[9] = TCP;
+                header
+            }
+            (IpAddr::V6(_), IpAddr::V6(_)) => {
+                let mut header = vec![0; 40];
+                header[0] = 0x60;
+                header[5] = 20;
+                header[6] = TCP;
+                header[7] = 64;
+                header
+            }
+            _ => return None,
+        };
+        let mut tcp = [0; 20];
+        tcp[4..8].copy_from_slice(&segment.seq.to_be_bytes());
+        tcp[8..12].copy_from_slice(&segment.ack.to_be_bytes());
+        tcp[12] = 5 << 4;
+        tcp[13] = segment.flags;
+        bytes.extend_from_slice(&tcp);
+        let mut packet = Self::parse(bytes)?;
+        packet.set_source(source);
+        packet.set_destination(destination);
+        Some(packet)
+    }
+}
+
+fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]))
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    let field = bytes.get(at..at + 4)?;
+    Some(u32::from_be_bytes([field[0], field[1], field[2], field[3]]))
+}
+
+/// Sum of the big-endian 16-bit words, not folded.
+fn sum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.split_at(bytes.len() & !1);
+    let tail = rest.first().map_or(0, |&last| u64::from(last) << 8);
+    words
+        .chunks_exact(2)
+        .map(|word| u64::from(u16::from_be_bytes([word[0], word[1]])))
+        .sum::<u64>()
+        + tail
+}
+
+fn fold(mut sum: u64) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    // Folded to 16 bits by the loop.
+    !(sum as u16)
+}

@@ -1,0 +1,165 @@
+//! One direction of a link: loss, a byte queue, a rate, a delay. No clock and no I/O of its own.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::packet::Packet;
+use crate::spec::Shape;
+
+/// Why a packet was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Loss,
+    Queue,
+}
+
+/// Packets wait in the queue for the rate, then fly for the delay.
+///
+/// All instants are computed from the instants of arrival, never from when the pipe was looked at,
+/// so that a late wake-up costs delay once and never throughput.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    shape: Shape,
+    random: Random,
+    waiting: VecDeque<Packet>,
+    waiting_bytes: usize,
+    /// When the packet at the head of the queue has been sent completely.
+    head_sent: Option<Instant>,
+    flying: VecDeque<(Instant, Packet)>,
+}
+
+impl Pipe {
+    pub(crate) fn new(shape: Shape, seed: u64) -> Self {
+        Self {
+            shape,
+            random: Random(seed),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            head_sent: None,
+            flying: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Changes the shape; what is in flight arrives as it would have, what waits goes at the new rate.
+    pub(crate) fn set_shape(&mut self, shape: Shape, now: Instant) {
+        self.advance(now);
+        if let (Some(sent), Some(old), Some(new)) = (self.head_sent, self.shape.rate, shape.rate) {
+            let left = sent.saturating_duration_since(now).as_secs_f64();
+            let scale = old.as_bits() as f64 / new.as_bits() as f64;
+            self.head_sent = Some(now + Duration::from_secs_f64(left * scale));
+        } else if self.head_sent.is_some() {
+            self.head_sent = Some(now);
+        }
+        self.shape = shape;
+        self.advance(now);
+    }
+
+    /// Bytes that wait for their turn.
+    pub(crate) fn backlog(&mut self, now: Instant) -> usize {
+        self.advance(now);
+        self.waiting_bytes
+    }
+
+    pub(crate) fn offer(&mut self, packet: Packet, now: Instant) -> Result<(), Refusal> {
+        if self.shape.loss > 0.0 && self.random.unit() < self.shape.loss {
+            return Err(Refusal::Loss);
+        }
+        self.advance(now);
+        let Some(rate) = self.shape.rate else {
+            self.launch(packet, now);
+            return Ok(());
+        };
+        // An empty queue takes any packet, or a link with a queue below the MTU would be dead.
+        if !self.waiting.is_empty() && self.waiting_bytes + packet.len() > self.shape.queue {
+            return Err(Refusal::Queue);
+        }
+        if self.head_sent.is_none() {
+            self.head_sent = Some(now + rate.time_for(packet.len()));
+        }
+        self.waiting_bytes += packet.len();
+        self.waiting.push_back(packet);
+        Ok(())
+    }
+
+    /// Moves what has been sent by `now` from the queue into flight.
+    fn advance(&mut self, now: Instant) {
+        while let Some(sent) = self.head_sent.filter(|&sent| sent <= now) {
+            let Some(packet) = self.waiting.pop_front() else {
+                self.head_sent = None;
+                break;
+            };
+            self.waiting_bytes -= packet.len();
+            self.launch(packet, sent);
+            self.head_sent = self.waiting.front().map(|next| {
+                sent + self
+                    .shape
+                    .rate
+                    .map_or(Duration::ZERO, |rate| rate.time_for(next.len()))
+            });
+        }
+    }
+
+    fn launch(&mut self, packet: Packet, at: Instant) {
+        let mut due = at + self.shape.delay;
+        if !self.shape.jitter.is_zero() {
+            due += self.shape.jitter.mul_f64(self.random.unit());
+        }
+        // A link is one wire: what was sent later never arrives earlier.
+        if let Some((last, _)) = self.flying.back() {
+            due = due.max(*last);
+        }
+        self.flying.push_back((due, packet));
+    }
+
+    /// The next instant at which a packet may arrive.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        match self.flying.front() {
+            Some((due, _)) => Some(*due),
+            None => self.head_sent.map(|sent| sent + self.shape.delay),
+        }
+    }
+
+    /// Whether more than one packet is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.flying.len() + self.waiting.len() > 1
+    }
+
+    /// The next packet that has arrived by `now`.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Packet> {
+        self.advance(now);
+        if self.flying.front()?.0 > now {
+            return None;
+        }
+        self.flying.pop_front().map(|(_, packet)| packet)
+    }
+
+    /// Empties queue and wire and says how many packets that were.
+    pub(crate) fn clear(&mut self) -> u64 {
+        let lost = self.waiting.len() + self.flying.len();
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.head_sent = None;
+        self.flying.clear();
+        lost as u64
+    }
+}
+
+/// SplitMix64: repeatable from a seed, good enough to lose packets by.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    /// Uniform in `[0, 1)`.
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        (z >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
