@@ -17,5 +17,7 @@ pub use available::or_skip;
 pub use counters::{Counters, DirectionCounters, Drops, Volume};
 pub use error::LabError;
 #[cfg(target_os = "linux")]
-pub use linux::{Entered, Host, LinkHandle, Task, World, WorldBuilder};
+pub use linux::{
+    Entered, Host, LinkHandle, Task, World, WorldBuilder, become_root_in_user_namespace,
+};
 pub use spec::{Direction, End, LinkSpec, PepSpec, Rate, Rebind, Shape, StripMode};

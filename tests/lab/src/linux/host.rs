@@ -67,6 +67,16 @@ impl Host {
         })
     }
 
+    /// Sets the kernel parameter `/proc/sys/net/<name>` of this host alone, for example
+    /// `mptcp/stale_loss_cnt`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such parameter, or the value is refused.
+    pub fn sysctl(&self, name: &str, value: &str) -> Result<(), LabError> {
+        self.namespace.sysctl(name, value)
+    }
+
     /// A command that will run on this host.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.namespace.command(program)

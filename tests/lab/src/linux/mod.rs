@@ -4,12 +4,16 @@ mod addressing;
 mod emulator;
 mod host;
 mod link;
+mod mptcp;
 mod namespace;
 mod netlink;
+mod proxy;
 mod route;
 mod sys;
+mod userns;
 mod world;
 
 pub use host::{Entered, Host, Task};
 pub use link::LinkHandle;
+pub use userns::become_root_in_user_namespace;
 pub use world::{World, WorldBuilder};

@@ -70,14 +70,6 @@ impl Netlink {
         Ok(u32::from_ne_bytes([index[0], index[1], index[2], index[3]]))
     }
 
-    /// Whether the device is up and has a carrier, as the kernel reports it.
-    pub(super) fn device_flags(&mut self, device: u32) -> io::Result<u32> {
-        let request = Request::new(GET_LINK, 0, &link_body(device, 0, 0));
-        let answer = self.request(request)?.ok_or(io::ErrorKind::NotFound)?;
-        let flags = answer.get(8..12).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(u32::from_ne_bytes([flags[0], flags[1], flags[2], flags[3]]))
-    }
-
     pub(super) fn set_device_up(&mut self, device: u32, up: bool) -> io::Result<()> {
         let flags = if up { UP } else { 0 };
         self.request(Request::new(NEW_LINK, 0, &link_body(device, flags, UP)))?;

@@ -10,6 +10,7 @@ use super::emulator::{Emulator, Tuns};
 use super::host::Host;
 use super::link::LinkHandle;
 use super::namespace::Namespace;
+use super::proxy::Proxy;
 use super::route::Route;
 use crate::engine::Engine;
 use crate::error::{LabError, Step as _};
@@ -26,6 +27,7 @@ pub struct World {
     // The order of the fields is the order of the end: first who uses the links.
     links: Vec<LinkHandle>,
     emulators: Vec<Emulator>,
+    proxies: Vec<Host>,
     client: Host,
     server: Host,
     ipv6: bool,
@@ -93,6 +95,7 @@ impl World {
         let mut world = Self {
             links: Vec::new(),
             emulators: Vec::new(),
+            proxies: Vec::new(),
             client,
             server,
             ipv6,
@@ -139,13 +142,21 @@ impl World {
         }
         let public = spec.nat.then(|| networks.public());
         let client_tun = Arc::new(client_tun);
-        let tuns: Tuns = [
+        let mut tuns: Tuns = [
             Some(Arc::clone(&client_tun)),
             Some(Arc::new(server_tun)),
             None,
             None,
         ];
-        let engine = Engine::new(spec, Nat::new(public), None, seed);
+        let mut redirect = None;
+        if spec.pep.is_some() {
+            let proxy = Proxy::start(networks, spec.mtu, self.ipv6)?;
+            tuns[2] = Some(Arc::new(proxy.near));
+            tuns[3] = Some(Arc::new(proxy.far));
+            redirect = Some(proxy.redirect);
+            self.proxies.push(proxy.host);
+        }
+        let engine = Engine::new(spec, Nat::new(public), redirect, seed);
         let emulator = Emulator::start(name, engine, tuns)?;
         self.links.push(LinkHandle::new(
             name.to_owned(),
@@ -225,6 +236,9 @@ impl Drop for World {
     fn drop(&mut self) {
         self.client.end_detached();
         self.server.end_detached();
+        for proxy in &self.proxies {
+            proxy.end_detached();
+        }
     }
 }
 
@@ -251,7 +265,7 @@ fn check(plan: &WorldBuilder) -> Result<(), LabError> {
 }
 
 /// Sets what every namespace of the lab needs before it has devices.
-fn prepare(namespace: &Namespace, ipv6: bool) -> Result<(), LabError> {
+pub(super) fn prepare(namespace: &Namespace, ipv6: bool) -> Result<(), LabError> {
     // Both links lead to one server: answers may come in where the best route does not go out.
     for which in ["all", "default"] {
         namespace.sysctl(&format!("ipv4/conf/{which}/rp_filter"), "0")?;
@@ -286,7 +300,11 @@ fn give_server_address(server: &Namespace, ipv6: bool) -> Result<(), LabError> {
     given.step(|| "give the server its address".into())
 }
 
-fn device(namespace: &Namespace, name: &str, mtu: u32) -> Result<(std::fs::File, u32), LabError> {
+pub(super) fn device(
+    namespace: &Namespace,
+    name: &str,
+    mtu: u32,
+) -> Result<(std::fs::File, u32), LabError> {
     let tun = namespace.tun(name)?;
     let mut route = namespace.route();
     let index = route
