@@ -1,0 +1,221 @@
+//! One TCP connection of a session: what is outstanding on it, and how it answers.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::rtt::Rtt;
+use crate::time::Time;
+use crate::types::{LegId, Role};
+use crate::wire::frame::Frame;
+use crate::wire::reader::FrameReader;
+
+/// More records are merged: a merged one keeps the earliest time.
+const MAX_IN_FLIGHT: usize = 1024;
+/// More PINGs of the peer in one batch are its own business.
+const MAX_CONTROL: usize = 16 * 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// Client: HELLO is out.
+    AwaitWelcome,
+    /// Client: JOIN is out.
+    AwaitJoined { counter: u64 },
+    /// Gateway, strict: JOINED is out, the proof is missing.
+    AwaitProof,
+    /// Carries frames.
+    Up,
+}
+
+/// A stretch of the stream that went out on this leg.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) end: u64,
+    pub(crate) at: Time,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suspicion {
+    /// When the silence began, from which the second limit counts.
+    pub(crate) base: Time,
+    pub(crate) next_ping: Option<Time>,
+    pub(crate) pings: u32,
+    /// Stream bytes that went on other legs because of it.
+    pub(crate) hedged: u64,
+    /// Whether copies may go on other legs (the allowance, or the second limit).
+    pub(crate) hedge: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) id: LegId,
+    pub(crate) role: Role,
+    pub(crate) phase: Phase,
+    /// Bytes of the peer's preamble, until it is whole.
+    pub(crate) opening: BytesMut,
+    pub(crate) reader: FrameReader,
+    pub(crate) control: BytesMut,
+    pub(crate) ack_due: bool,
+    /// Next offset to go out on this leg; `covers..cursor` has gone.
+    pub(crate) cursor: u64,
+    pub(crate) covers: u64,
+    pub(crate) sending: bool,
+    pub(crate) fin_sent: bool,
+    pub(crate) in_flight: VecDeque<Sent>,
+    pub(crate) pings: VecDeque<(u32, Time)>,
+    pub(crate) rtt: Rtt,
+    pub(crate) opened_at: Time,
+    pub(crate) last_progress: Time,
+    pub(crate) last_sent: Time,
+    pub(crate) last_received: Time,
+    pub(crate) last_data: Option<Time>,
+    pub(crate) largest_gap: Duration,
+    /// A PING for this silence of the peer is out already.
+    pub(crate) silence_probed: bool,
+    pub(crate) suspicion: Option<Suspicion>,
+    pub(crate) push_grace: bool,
+    /// PONGs in a row within the limit, while going back is being considered.
+    pub(crate) proofs: u32,
+    /// Went unanswered beyond the second limit, with nowhere to go.
+    pub(crate) given_up: bool,
+    pub(crate) nonce: [u8; 16],
+    next_ping_id: u32,
+}
+
+impl Leg {
+    pub(crate) fn new(
+        id: LegId,
+        role: Role,
+        phase: Phase,
+        rtt: Option<Duration>,
+        now: Time,
+    ) -> Self {
+        let mut estimate = Rtt::default();
+        if let Some(rtt) = rtt {
+            estimate.sample(rtt);
+        }
+        Self {
+            id,
+            role,
+            phase,
+            opening: BytesMut::new(),
+            reader: FrameReader::default(),
+            control: BytesMut::new(),
+            ack_due: false,
+            cursor: 0,
+            covers: 0,
+            sending: false,
+            fin_sent: false,
+            in_flight: VecDeque::new(),
+            pings: VecDeque::new(),
+            rtt: estimate,
+            opened_at: now,
+            last_progress: now,
+            last_sent: now,
+            last_received: now,
+            last_data: None,
+            largest_gap: Duration::ZERO,
+            silence_probed: false,
+            suspicion: None,
+            push_grace: false,
+            proofs: 0,
+            given_up: false,
+            nonce: [0; 16],
+            next_ping_id: 0,
+        }
+    }
+
+    /// Whether frames of the peer are believed.
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Up | Phase::AwaitProof)
+    }
+
+    /// Up and answering: good enough to go on with.
+    pub(crate) const fn is_healthy(&self) -> bool {
+        matches!(self.phase, Phase::Up) && self.suspicion.is_none() && !self.given_up
+    }
+
+    pub(crate) fn push_control(&mut self, frame: &Frame) {
+        if self.control.len() < MAX_CONTROL {
+            frame.encode(&mut self.control);
+        }
+    }
+
+    pub(crate) fn ping(&mut self, now: Time) {
+        let id = self.next_ping_id;
+        self.next_ping_id = self.next_ping_id.wrapping_add(1);
+        if self.pings.len() < 64 {
+            self.pings.push_back((id, now));
+        }
+        self.push_control(&Frame::Ping { id });
+    }
+
+    /// The time of a PING that this PONG answers; older ones count as answered with it.
+    pub(crate) fn pong(&mut self, id: u32) -> Option<Time> {
+        let position = self.pings.iter().position(|(sent, _)| *sent == id)?;
+        self.pings.drain(..=position).next_back().map(|(_, at)| at)
+    }
+
+    /// Makes sure that everything from `from` on goes, or has gone, on this leg.
+    pub(crate) fn cover(&mut self, from: u64) {
+        if self.covers > from || self.cursor < from {
+            self.covers = from;
+            self.cursor = from;
+            self.fin_sent = false;
+            self.in_flight.clear();
+        }
+    }
+
+    pub(crate) fn record(&mut self, end: u64, now: Time) {
+        if self.in_flight.len() >= MAX_IN_FLIGHT {
+            if let Some(last) = self.in_flight.back_mut() {
+                last.end = end;
+                return;
+            }
+        }
+        self.in_flight.push_back(Sent { end, at: now });
+    }
+
+    /// Removes what is acknowledged, and gives when the newest of it was sent.
+    pub(crate) fn acknowledged(&mut self, next: u64) -> Option<Time> {
+        let mut newest = None;
+        while self.in_flight.front().is_some_and(|sent| sent.end <= next) {
+            newest = self.in_flight.pop_front().map(|sent| sent.at);
+        }
+        if self.in_flight.is_empty() && self.in_flight.capacity() > 64 {
+            self.in_flight = VecDeque::new();
+        }
+        newest
+    }
+
+    /// When the oldest thing was sent that has no answer.
+    pub(crate) fn oldest_unanswered(&self) -> Option<Time> {
+        let opening =
+            (self.phase != Phase::Up && self.phase != Phase::AwaitProof).then_some(self.opened_at);
+        let data = self.in_flight.front().map(|sent| sent.at);
+        let ping = self.pings.front().map(|(_, at)| *at);
+        [opening, data, ping].into_iter().flatten().min()
+    }
+
+    /// From when on silence counts, given that the last good answer arrives after the oldest
+    /// lost byte has left.
+    pub(crate) fn silent_since(&self) -> Option<Time> {
+        let oldest = self.oldest_unanswered()?;
+        Some(oldest.max(self.last_progress.saturating_sub(self.rtt.srtt())))
+    }
+
+    /// Data of the peer arrived.
+    pub(crate) fn data_arrived(&mut self, now: Time) {
+        if let Some(last) = self.last_data {
+            let gap = now.saturating_since(last);
+            if gap < crate::config::IDLE {
+                self.largest_gap = gap.max(self.largest_gap * 15 / 16);
+            } else {
+                self.largest_gap = Duration::ZERO;
+            }
+        }
+        self.last_data = Some(now);
+        self.silence_probed = false;
+    }
+}

@@ -1,0 +1,565 @@
+//! The session: one byte stream over the legs of two paths, the same machine at both ends.
+//!
+//! Each concern has a file: [`open`] the first flight, [`join`] later legs, [`receive`] what comes
+//! in on a leg, [`transmit`] what goes out, [`detect`] silence, [`switch`] failing over and back,
+//! [`dial`] which paths are wanted, [`timers`] what is due when, [`close`] the end.
+//!
+//! Sending works by *pulling*: every leg has a cursor into the send buffer, and the driver asks a
+//! leg for bytes only when its socket takes some. The active leg carries everything; while it is
+//! suspected, or missing, every other leg starts at the oldest unacknowledged byte and carries
+//! everything as well. The receiver puts all of it in order by offset and drops what it has.
+
+pub(crate) mod close;
+mod detect;
+mod dial;
+mod join;
+mod open;
+mod receive;
+mod switch;
+mod timers;
+mod transmit;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::allowance::{Allowance, Budget};
+use crate::buffer::{ReceiveBuffer, SendBuffer};
+use crate::config::{ClientConfig, EARLY_LIMIT, GatewayConfig};
+use crate::crypto::Keys;
+use crate::entropy::Entropy;
+use crate::error::SessionError;
+use crate::event::{
+    Action, ChunkOutcome, Event, LegEnd, PathChange, Protection, ReadOutcome, UnprotectedReason,
+};
+use crate::leg::{Leg, Phase};
+use crate::stats::Stats;
+use crate::time::Time;
+use crate::types::{JoinAddress, LegId, Role, ServiceType, SessionId, Side, Standby};
+
+use dial::PathDial;
+use join::ReplayWindow;
+use open::Opening;
+use switch::Failback;
+
+pub use join::JoinError;
+pub use open::AcceptError;
+
+/// A session at one of its ends. See the [module](self) for how it works.
+#[derive(Debug)]
+pub struct Session {
+    side: Side,
+    service: ServiceType,
+    standby: Standby,
+    ttl: Duration,
+    strict_join: bool,
+    pin: Option<[u8; 32]>,
+    early_data: bool,
+    join_addresses: Vec<JoinAddress>,
+    entropy: Entropy,
+
+    id: Option<SessionId>,
+    keys: Option<Keys>,
+    opening: Option<Opening>,
+    established: bool,
+    closed: Option<Result<(), SessionError>>,
+
+    legs: Vec<Leg>,
+    next_leg: u32,
+    paths: [PathDial; 2],
+    epoch: u32,
+    active: Role,
+    /// Since when the active path has had no leg.
+    active_missing: Option<Time>,
+    join_counter: u64,
+    replay: ReplayWindow,
+    unknown_from: [bool; 2],
+
+    send: SendBuffer,
+    recv: ReceiveBuffer,
+    peer_limit: u64,
+    fin_acked: bool,
+    /// Nothing can be sent because the peer's window is closed: when to ask next, and how often.
+    window_probe: Option<(Time, u32)>,
+    window_read_at: Time,
+
+    allowance: Allowance,
+    budget: Budget,
+    /// Gateway: bytes that it may send on backup legs, and has sent.
+    credit: u64,
+    credit_used: u64,
+    budget_told: bool,
+
+    failback: Failback,
+    slow_since: Option<Time>,
+    warm_until: Option<Time>,
+    due_from: Option<Time>,
+    hedge_stall: Duration,
+    last_progress: Time,
+    last_authentic: Time,
+    last_now: Time,
+    protection: Protection,
+    stats: Stats,
+    events: VecDeque<Event>,
+    actions: VecDeque<Action>,
+}
+
+/// Events that nobody collects are dropped beyond this, the oldest first.
+const MAX_EVENTS: usize = 256;
+
+impl Session {
+    /// A client's session; it begins with its first leg. `seed` is secret, random and used once.
+    pub fn client(config: ClientConfig, seed: [u8; 32], now: Time) -> Self {
+        let mut session = Self::new(Side::Client, config.window, config.send_buffer, seed, now);
+        session.service = config.service;
+        session.standby = config.standby;
+        session.ttl = config.ttl;
+        session.pin = config.pin;
+        session.early_data = config.pin.is_none() || config.early_data;
+        session.budget = Budget::new(config.budget);
+        session.credit = u64::MAX;
+        session.peer_limit = EARLY_LIMIT;
+        session
+    }
+
+    fn gateway_side(config: &GatewayConfig, seed: [u8; 32], now: Time) -> Self {
+        let mut session = Self::new(Side::Gateway, config.window, config.send_buffer, seed, now);
+        session.ttl = config.ttl_max;
+        session.strict_join = config.strict_join;
+        session.join_addresses = config.join_addresses.clone();
+        session
+    }
+
+    fn new(
+        side: Side,
+        window: crate::config::WindowConfig,
+        send_buffer: usize,
+        seed: [u8; 32],
+        now: Time,
+    ) -> Self {
+        Self {
+            side,
+            service: ServiceType::Handover,
+            standby: Standby::Cold,
+            ttl: crate::config::DEFAULT_TTL,
+            strict_join: false,
+            pin: None,
+            early_data: true,
+            join_addresses: Vec::new(),
+            entropy: Entropy::new(seed),
+            id: None,
+            keys: None,
+            opening: None,
+            established: false,
+            closed: None,
+            legs: Vec::new(),
+            next_leg: 0,
+            paths: [PathDial::new(now), PathDial::new(now)],
+            epoch: 0,
+            active: Role::Primary,
+            active_missing: None,
+            join_counter: 0,
+            replay: ReplayWindow::default(),
+            unknown_from: [false; 2],
+            send: SendBuffer::new(send_buffer),
+            recv: ReceiveBuffer::new(window),
+            peer_limit: 0,
+            fin_acked: false,
+            window_probe: None,
+            window_read_at: now,
+            allowance: Allowance::new(now),
+            budget: Budget::new(None),
+            credit: 0,
+            credit_used: 0,
+            budget_told: false,
+            failback: Failback::new(now),
+            slow_since: None,
+            warm_until: None,
+            due_from: None,
+            hedge_stall: Duration::ZERO,
+            last_progress: now,
+            last_authentic: now,
+            last_now: now,
+            protection: Protection::Unprotected {
+                reason: UnprotectedReason::Connecting,
+            },
+            stats: Stats::default(),
+            events: VecDeque::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    // ---- the application ----
+
+    /// Accepts a prefix of `data`; 0 means that the buffer is full until bytes are acknowledged.
+    ///
+    /// # Errors
+    /// The session has ended, or this direction was finished.
+    pub fn write(&mut self, data: &[u8], now: Time) -> Result<usize, SessionError> {
+        self.check_writable()?;
+        let n = self.send.push(data);
+        self.after_write(n, now);
+        Ok(n)
+    }
+
+    /// As [`write`](Self::write), without a copy where `data` is long; takes what it accepts.
+    ///
+    /// # Errors
+    /// The session has ended, or this direction was finished.
+    pub fn write_bytes(&mut self, data: &mut Bytes, now: Time) -> Result<usize, SessionError> {
+        self.check_writable()?;
+        let n = self.send.push_bytes(data);
+        self.after_write(n, now);
+        Ok(n)
+    }
+
+    fn check_writable(&self) -> Result<(), SessionError> {
+        match &self.closed {
+            Some(Err(error)) => Err(error.clone()),
+            Some(Ok(())) => Err(SessionError::Finished),
+            None if self.send.is_finished() => Err(SessionError::Finished),
+            None => Ok(()),
+        }
+    }
+
+    fn after_write(&mut self, n: usize, now: Time) {
+        self.stats.written += n as u64;
+        if n > 0 && self.due_from.is_none() {
+            self.due_from = Some(now);
+        }
+    }
+
+    /// Ends this direction: the peer reads an end after everything written so far.
+    pub fn finish(&mut self, now: Time) {
+        if self.closed.is_none() && !self.send.is_finished() {
+            self.send.finish();
+            if self.due_from.is_none() {
+                self.due_from = Some(now);
+            }
+        }
+    }
+
+    /// Copies bytes that are in order.
+    ///
+    /// # Errors
+    /// The session has ended with an error and everything before it was read.
+    pub fn read(&mut self, out: &mut [u8], now: Time) -> Result<ReadOutcome, SessionError> {
+        if out.is_empty() {
+            return Ok(ReadOutcome::Data(0));
+        }
+        match self.recv.read(out) {
+            0 => self.read_ended().map(|ended| match ended {
+                true => ReadOutcome::End,
+                false => ReadOutcome::Blocked,
+            }),
+            n => {
+                self.after_read(now);
+                Ok(ReadOutcome::Data(n))
+            }
+        }
+    }
+
+    /// Takes bytes that are in order, without a copy.
+    ///
+    /// # Errors
+    /// The session has ended with an error and everything before it was read.
+    pub fn read_chunk(&mut self, max: usize, now: Time) -> Result<ChunkOutcome, SessionError> {
+        match self.recv.take(max) {
+            None => self.read_ended().map(|ended| match ended {
+                true => ChunkOutcome::End,
+                false => ChunkOutcome::Blocked,
+            }),
+            Some(bytes) => {
+                self.after_read(now);
+                Ok(ChunkOutcome::Data(bytes))
+            }
+        }
+    }
+
+    fn read_ended(&self) -> Result<bool, SessionError> {
+        if self.recv.is_exhausted() {
+            return Ok(true);
+        }
+        match &self.closed {
+            Some(Err(error)) => Err(error.clone()),
+            Some(Ok(())) => Ok(true),
+            None => Ok(false),
+        }
+    }
+
+    fn after_read(&mut self, now: Time) {
+        self.stats.read = self.recv.read_offset();
+        let was_closed = self.recv.is_closed();
+        let window_time = now.saturating_since(self.window_read_at);
+        let fast = window_time < self.active_rtt() * 4 + Duration::from_millis(20);
+        if self.recv.update_limit(fast) {
+            self.window_read_at = now;
+            let active = self.active;
+            let index = self
+                .legs
+                .iter()
+                .position(|leg| leg.is_up() && leg.role == active)
+                .or_else(|| self.legs.iter().position(Leg::is_up));
+            if let Some(leg) = index.and_then(|i| self.legs.get_mut(i)) {
+                leg.ack_due = true;
+                if was_closed && leg.pings.is_empty() {
+                    // The peer waits for this; if it gets lost nobody would send anything.
+                    leg.ping(now);
+                }
+            }
+        }
+    }
+
+    fn active_rtt(&self) -> Duration {
+        self.leg_on(self.active)
+            .and_then(|leg| leg.rtt.measured())
+            .unwrap_or(Duration::from_millis(100))
+    }
+
+    // ---- what it is like ----
+
+    /// Bytes can be read, or the end, or an error.
+    pub fn is_readable(&self) -> bool {
+        self.recv.is_readable() || self.recv.is_exhausted() || self.closed.is_some()
+    }
+
+    /// A write would accept a fair amount of bytes, or fail. A writer that waits for this is not
+    /// woken for every acknowledgement.
+    pub fn is_writable(&self) -> bool {
+        self.send.has_fair_room() || self.closed.is_some() || self.send.is_finished()
+    }
+
+    /// The last calls left something for the driver: bytes to pull, an action, an event.
+    pub fn wants_driver(&self) -> bool {
+        let limit = self.send.end().min(self.peer_limit);
+        !self.actions.is_empty()
+            || !self.events.is_empty()
+            || self.legs.iter().any(|leg| {
+                leg.ack_due
+                    || !leg.control.is_empty()
+                    || (leg.cursor < limit && self.may_send_data(leg.id))
+                    || (self.send.is_finished() && !leg.fin_sent && self.may_send_data(leg.id))
+            })
+    }
+
+    /// Bytes held: unacknowledged ones of this end, and unread ones of the peer.
+    pub const fn buffered_bytes(&self) -> u64 {
+        self.unacked_bytes() + self.recv.held()
+    }
+
+    /// Bounds further growth of the buffers, under memory pressure; what the peer was promised
+    /// stays promised.
+    pub fn set_buffer_limits(&mut self, window_max: u64, send_buffer: usize) {
+        self.recv.set_max_window(window_max);
+        self.send.set_capacity(send_buffer as u64);
+    }
+
+    /// When the peer was last heard on any leg.
+    pub const fn last_authentic(&self) -> Time {
+        self.last_authentic
+    }
+
+    /// Gateway: the client has shown that it got WELCOME, so it is where it says.
+    pub const fn is_proven(&self) -> bool {
+        self.established && self.opening.is_none()
+    }
+
+    /// Bytes sent and received on the legs of that path, frames and all.
+    pub const fn path_bytes(&self, role: Role) -> (u64, u64) {
+        let path = self.stats.path(role);
+        (path.sent, path.received)
+    }
+
+    /// WELCOME was verified (client) or sent (gateway).
+    pub const fn is_established(&self) -> bool {
+        self.established
+    }
+
+    /// The session has ended.
+    pub const fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// How it ended, if it has.
+    pub fn result(&self) -> Option<Result<(), SessionError>> {
+        self.closed.clone()
+    }
+
+    /// Everything accepted, and the end if there is one, is acknowledged by the peer.
+    pub const fn is_drained(&self) -> bool {
+        self.send.acked() == self.send.end() && (!self.send.is_finished() || self.fin_acked)
+    }
+
+    /// Bytes accepted and not yet acknowledged.
+    pub const fn unacked_bytes(&self) -> u64 {
+        self.send.end() - self.send.acked()
+    }
+
+    /// Bytes of the peer that the application has read.
+    pub const fn read_bytes(&self) -> u64 {
+        self.recv.read_offset()
+    }
+
+    /// The name of the session, once there is one.
+    pub const fn session_id(&self) -> Option<SessionId> {
+        self.id
+    }
+
+    /// Which end this is.
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// What the client asked of the two paths.
+    pub const fn service(&self) -> ServiceType {
+        self.service
+    }
+
+    /// The path that carries the bytes.
+    pub const fn active_role(&self) -> Role {
+        self.active
+    }
+
+    /// What the connection can claim.
+    pub const fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Counters; `now` for how long ago something was heard.
+    pub fn stats(&self, now: Time) -> Stats {
+        let mut stats = self.stats;
+        stats.acknowledged = self.send.acked();
+        for leg in self.legs.iter().filter(|leg| leg.is_up()) {
+            let path = stats.path_mut(leg.role);
+            path.srtt = leg.rtt.measured();
+            path.up = true;
+            path.last_heard = Some(now.saturating_since(leg.last_received));
+        }
+        stats
+    }
+
+    /// Sets the bytes that may be spent on the backup, counted since the start of the session.
+    pub fn set_budget(&mut self, limit: Option<u64>, now: Time) {
+        self.budget.set_limit(limit);
+        if !self.budget.is_exhausted() {
+            self.budget_told = false;
+        }
+        self.renew_credit();
+        self.settle(now);
+    }
+
+    /// The next thing to tell.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    // ---- inner ----
+
+    fn emit(&mut self, event: Event) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    fn position(&self, leg: LegId) -> Option<usize> {
+        self.legs.iter().position(|candidate| candidate.id == leg)
+    }
+
+    fn leg_on(&self, role: Role) -> Option<&Leg> {
+        self.legs
+            .iter()
+            .find(|leg| leg.role == role && leg.phase == Phase::Up)
+    }
+
+    fn add_leg(&mut self, role: Role, phase: Phase, rtt: Option<Duration>, now: Time) -> LegId {
+        let id = LegId(self.next_leg);
+        self.next_leg = self.next_leg.wrapping_add(1);
+        let mut leg = Leg::new(id, role, phase, rtt, now);
+        leg.cursor = self.send.acked();
+        leg.covers = leg.cursor;
+        self.legs.push(leg);
+        id
+    }
+
+    /// The operating system says something of a path.
+    pub fn path_changed(&mut self, role: Role, change: PathChange, now: Time) {
+        self.observe(now);
+        match change {
+            PathChange::Gone => {
+                self.paths[role.index()].gone = true;
+                self.drop_legs(role, LegEnd::PathGone, now);
+            }
+            PathChange::Back | PathChange::Changed => {
+                self.paths[role.index()].gone = false;
+                self.paths[role.index()].reset(now);
+                self.failback.retry_at(now);
+                if change == PathChange::Changed {
+                    self.probe_legs(Some(role), now);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Brings everything that follows from a change up to date.
+    fn settle(&mut self, now: Time) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.check_switch(now);
+        self.check_budget(now);
+        self.plan_dials(now);
+        self.update_protection();
+        self.check_finished(now);
+    }
+
+    fn update_protection(&mut self) {
+        let current = self.current_protection();
+        if current != self.protection {
+            self.protection = current;
+            self.emit(Event::Protection(current));
+        }
+    }
+
+    fn current_protection(&self) -> Protection {
+        let reason = if self.closed.is_some() {
+            UnprotectedReason::Ended
+        } else if !self.established {
+            UnprotectedReason::Connecting
+        } else if self.side == Side::Gateway {
+            // The gateway cannot dial: it is protected while both legs are there, and cannot know
+            // more of a cold client.
+            if Role::ALL.iter().all(|role| self.leg_on(*role).is_some()) {
+                return Protection::Protected;
+            }
+            UnprotectedReason::NoSecondPath
+        } else if self.budget.is_exhausted() {
+            UnprotectedReason::BudgetExhausted
+        } else if self.active == Role::Backup {
+            if self.leg_on(Role::Primary).is_some_and(Leg::is_healthy) {
+                return Protection::Protected;
+            }
+            UnprotectedReason::PrimaryDown
+        } else {
+            let backup = &self.paths[Role::Backup.index()];
+            if !backup.usable() {
+                UnprotectedReason::NoSecondPath
+            } else if backup.failed && self.leg_on(Role::Backup).is_none() {
+                UnprotectedReason::BackupUnreachable
+            } else {
+                return Protection::Protected;
+            }
+        };
+        Protection::Unprotected { reason }
+    }
+}

@@ -1,0 +1,392 @@
+//! The first flight: HELLO and WELCOME, and the repeated HELLO when its leg died.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::Session;
+use crate::config::{GatewayConfig, WELCOME_TIMEOUT};
+use crate::crypto::{Ephemeral, Keys, same, sha256};
+use crate::error::{Refusal, SessionError, WireError};
+use crate::event::{DialTarget, Event};
+use crate::leg::Phase;
+use crate::time::Time;
+use crate::types::{LegId, Role, SessionId};
+use crate::wire::hello::{Hello, MAC_LEN, Retry, Welcome};
+use crate::wire::preamble;
+
+/// What is kept until WELCOME has arrived.
+#[derive(Debug)]
+pub(super) enum Opening {
+    Client {
+        ephemeral: Ephemeral,
+        /// Revealed once, in a retry.
+        secret: [u8; 32],
+        /// The first HELLO.
+        base: Bytes,
+        sent_at: Time,
+        deadline: Time,
+        data_sent: bool,
+        retried: bool,
+        /// Legs that ended in good order without an answer: a gateway would not do that.
+        silent_ends: u32,
+    },
+    Gateway {
+        retry_hash: [u8; 32],
+        retried: bool,
+        welcome: Bytes,
+    },
+}
+
+/// Why a gateway could not make a session of a HELLO.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The client wants a proof of a key that this gateway does not have.
+    #[error("the client pins a key, but the gateway has none")]
+    NoStaticKey,
+    /// The client's key is of low order.
+    #[error("the client's key is not acceptable")]
+    WeakKey,
+}
+
+impl AcceptError {
+    /// What to write before closing; `None`: close without a word.
+    pub fn reply(self) -> Option<Bytes> {
+        match self {
+            Self::NoStaticKey => Some(preamble::refused(Refusal::NoStaticKey)),
+            Self::WeakKey => None,
+        }
+    }
+}
+
+impl Session {
+    /// Client: a TCP handshake has finished. The first leg gets HELLO, later ones JOIN.
+    pub fn leg_opened(&mut self, role: Role, rtt: Option<Duration>, now: Time) -> LegId {
+        self.observe(now);
+        self.paths[role.index()].dialled(now);
+        let id = if self.keys.is_some() {
+            self.send_join(role, rtt, now)
+        } else {
+            self.send_hello(role, rtt, now)
+        };
+        if self.closed.is_some() {
+            self.close_leg(id, true, crate::event::LegDownReason::SessionEnded);
+        }
+        self.settle(now);
+        id
+    }
+
+    fn send_hello(&mut self, role: Role, rtt: Option<Duration>, now: Time) -> LegId {
+        let fresh = match &self.opening {
+            Some(Opening::Client { data_sent, .. }) => !*data_sent,
+            _ => true,
+        };
+        let id = self.add_leg(role, Phase::AwaitWelcome, rtt, now);
+        if fresh {
+            // Nothing has left that could be delivered twice: begin anew.
+            self.drop_other_openings(id);
+            let ephemeral = Ephemeral::new(self.entropy.draw());
+            let secret: [u8; 32] = self.entropy.draw();
+            let mut hello = Hello {
+                version: crate::VERSION,
+                client_key: ephemeral.public(),
+                retry_hash: sha256(&[&secret]),
+                pin: self.pin.is_some(),
+                service: self.service,
+                standby: self.standby,
+                window: u32::try_from(self.recv.limit()).unwrap_or(u32::MAX),
+                ttl_s: u32::try_from(self.ttl.as_secs()).unwrap_or(u32::MAX),
+                credit: self.budget.granted(),
+                role,
+                retry: None,
+                base: Bytes::new(),
+            };
+            hello.base = hello.encode_base();
+            let base = hello.base;
+            self.leg_mut(id, |leg| leg.control.extend_from_slice(&base));
+            self.opening = Some(Opening::Client {
+                ephemeral,
+                secret,
+                base,
+                sent_at: now,
+                deadline: now + WELCOME_TIMEOUT,
+                data_sent: false,
+                retried: false,
+                silent_ends: self.silent_ends(),
+            });
+            self.active = role;
+            return id;
+        }
+        let Some(Opening::Client {
+            secret,
+            base,
+            sent_at,
+            deadline,
+            data_sent,
+            retried,
+            ..
+        }) = &mut self.opening
+        else {
+            return id;
+        };
+        let age = now.saturating_since(*sent_at).as_millis();
+        let retry = Retry {
+            secret: *secret,
+            age_ms: u32::try_from(age).unwrap_or(u32::MAX),
+            role,
+            data_sent: *data_sent,
+        };
+        *retried = true;
+        *deadline = now + WELCOME_TIMEOUT;
+        let bytes = Hello::encode_retry(base, &retry);
+        self.leg_mut(id, |leg| leg.control.extend_from_slice(&bytes));
+        id
+    }
+
+    fn silent_ends(&self) -> u32 {
+        match &self.opening {
+            Some(Opening::Client { silent_ends, .. }) => *silent_ends,
+            _ => 0,
+        }
+    }
+
+    fn drop_other_openings(&mut self, keep: LegId) {
+        let others: Vec<LegId> = self.legs.iter().map(|leg| leg.id).collect();
+        for leg in others.into_iter().filter(|leg| *leg != keep) {
+            self.close_leg(leg, true, crate::event::LegDownReason::Replaced);
+        }
+    }
+
+    /// Client: another leg may be tried while WELCOME is missing.
+    pub(super) fn may_retry_opening(&self) -> bool {
+        match &self.opening {
+            Some(Opening::Client {
+                data_sent, retried, ..
+            }) => !*data_sent || !*retried,
+            _ => false,
+        }
+    }
+
+    /// A stretch of the stream leaves before WELCOME.
+    pub(super) fn note_early_data(&mut self) {
+        if let Some(Opening::Client { data_sent, .. }) = &mut self.opening {
+            *data_sent = true;
+        }
+    }
+
+    pub(super) fn welcome_deadline(&self) -> Option<Time> {
+        match &self.opening {
+            Some(Opening::Client { deadline, .. }) if self.keys.is_none() => Some(*deadline),
+            _ => None,
+        }
+    }
+
+    /// Client: a leg ended before WELCOME.
+    pub(super) fn opening_leg_ended(&mut self, in_order: bool, now: Time) {
+        if let Some(Opening::Client { silent_ends, .. }) = &mut self.opening {
+            *silent_ends += u32::from(in_order);
+            if *silent_ends >= 2 {
+                let error = SessionError::NotAGateway("it closed the connection");
+                return self.fail(error, now);
+            }
+        }
+        if self.legs.is_empty() && !self.may_retry_opening() {
+            let sent = self.send.end();
+            self.fail(SessionError::Interrupted { sent }, now);
+        }
+    }
+
+    /// Client: the gateway's preamble on a leg that sent HELLO.
+    pub(super) fn take_welcome(
+        &mut self,
+        leg: LegId,
+        whole: &[u8],
+        now: Time,
+    ) -> Result<(), SessionError> {
+        let split = whole.len() - MAC_LEN.min(whole.len());
+        let (signed, mac) = whole.split_at(split);
+        let body = signed.get(preamble::HEADER_LEN..).unwrap_or_default();
+        let welcome = Welcome::parse(body).map_err(|WireError(why)| SessionError::Protocol(why))?;
+        if self.keys.is_none() {
+            let Some(Opening::Client {
+                ephemeral, base, ..
+            }) = &self.opening
+            else {
+                return Err(SessionError::Protocol("WELCOME out of state"));
+            };
+            if self.pin.is_some() && !welcome.pinned {
+                return Err(SessionError::PinMismatch);
+            }
+            let pin = self.pin.as_ref().filter(|_| welcome.pinned);
+            let transcript = sha256(&[base, signed]);
+            let keys = Keys::client(ephemeral, &welcome.gateway_key, pin, &transcript)
+                .ok_or(SessionError::Protocol("weak key of the gateway"))?;
+            if !same(&keys.confirm(&transcript), mac) {
+                return Err(match self.pin {
+                    Some(_) => SessionError::PinMismatch,
+                    None => SessionError::Protocol("WELCOME was altered"),
+                });
+            }
+            self.keys = Some(keys);
+            self.id = Some(welcome.session);
+            self.peer_limit = self.peer_limit.max(u64::from(welcome.window));
+            self.ttl = self.ttl.min(Duration::from_secs(welcome.ttl_s.into()));
+            self.join_addresses = welcome.join_addresses;
+            self.established = true;
+            self.emit(Event::Established);
+        } else if self.id != Some(welcome.session) {
+            return Err(SessionError::Protocol(
+                "another session in a second WELCOME",
+            ));
+        }
+        self.leg_up(leg, now);
+        Ok(())
+    }
+
+    pub(super) fn dial_target(&self) -> DialTarget {
+        if self.join_addresses.is_empty() || self.keys.is_none() {
+            DialTarget::Original
+        } else {
+            DialTarget::Announced(self.join_addresses.clone())
+        }
+    }
+
+    /// Gateway: makes a session of a HELLO. What stood behind the HELLO is handed in by
+    /// `leg_received`. `seed` is secret, random and used once.
+    ///
+    /// # Errors
+    /// The HELLO cannot be answered; see [`AcceptError::reply`].
+    pub fn gateway(
+        config: &GatewayConfig,
+        hello: &Hello,
+        seed: [u8; 32],
+        rtt: Option<Duration>,
+        now: Time,
+    ) -> Result<(Self, LegId), AcceptError> {
+        let mut session = Self::gateway_side(config, seed, now);
+        let key = match (&config.static_key, hello.pin) {
+            (None, true) => return Err(AcceptError::NoStaticKey),
+            (Some(key), true) => Some(key),
+            (_, false) => None,
+        };
+        session.service = hello.service;
+        session.standby = hello.standby;
+        session.ttl = session
+            .ttl
+            .min(Duration::from_secs(hello.ttl_s.max(1).into()));
+        session.peer_limit = hello.window.into();
+        session.credit = hello.credit;
+        session.active = hello.role();
+        let ephemeral = Ephemeral::new(session.entropy.draw());
+        let id = SessionId(session.entropy.draw());
+        let welcome = Welcome {
+            session: id,
+            gateway_key: ephemeral.public(),
+            window: u32::try_from(session.recv.limit()).unwrap_or(u32::MAX),
+            ttl_s: u32::try_from(session.ttl.as_secs()).unwrap_or(u32::MAX),
+            pinned: key.is_some(),
+            join_addresses: session.join_addresses.clone(),
+        };
+        let mut bytes: BytesMut = welcome.encode();
+        let transcript = sha256(&[&hello.base, &bytes]);
+        let keys = Keys::gateway(&ephemeral, &hello.client_key, key, &transcript)
+            .ok_or(AcceptError::WeakKey)?;
+        bytes.extend_from_slice(&keys.confirm(&transcript));
+        let bytes = bytes.freeze();
+        session.id = Some(id);
+        session.keys = Some(keys);
+        session.join_addresses = Vec::new();
+        session.established = true;
+        session.opening = Some(Opening::Gateway {
+            retry_hash: hello.retry_hash,
+            retried: hello.retry.is_some(),
+            welcome: bytes.clone(),
+        });
+        let leg = session.welcome_leg(hello.role(), &bytes, rtt, now);
+        session.emit(Event::Established);
+        session.settle(now);
+        Ok((session, leg))
+    }
+
+    /// Gateway: attaches a repeated HELLO, whose secret is checked here, as a leg.
+    ///
+    /// # Errors
+    /// The secret is wrong, or was used before.
+    pub fn accept_retry(
+        &mut self,
+        hello: &Hello,
+        rtt: Option<Duration>,
+        now: Time,
+    ) -> Result<LegId, super::JoinError> {
+        self.observe(now);
+        let (
+            Some(retry),
+            Some(Opening::Gateway {
+                retry_hash,
+                retried,
+                welcome,
+            }),
+        ) = (&hello.retry, &mut self.opening)
+        else {
+            return Err(super::JoinError::Retry);
+        };
+        if *retried || self.closed.is_some() || !same(&sha256(&[&retry.secret]), retry_hash) {
+            return Err(super::JoinError::Retry);
+        }
+        *retried = true;
+        let welcome = welcome.clone();
+        let leg = self.welcome_leg(hello.role(), &welcome, rtt, now);
+        self.settle(now);
+        Ok(leg)
+    }
+
+    fn welcome_leg(
+        &mut self,
+        role: Role,
+        welcome: &Bytes,
+        rtt: Option<Duration>,
+        now: Time,
+    ) -> LegId {
+        let leg = self.add_leg(role, Phase::Up, rtt, now);
+        self.leg_mut(leg, |leg| leg.control.extend_from_slice(welcome));
+        self.leg_up(leg, now);
+        leg
+    }
+
+    /// Gateway: the client has shown that it has WELCOME; nothing is kept for a retry.
+    pub(super) fn opening_done(&mut self) {
+        if matches!(self.opening, Some(Opening::Gateway { .. })) {
+            self.opening = None;
+        }
+    }
+
+    /// Takes the peer's preamble off the front of what came in. `Ok(None)`: not whole yet.
+    pub(super) fn cut_preamble(
+        opening: &mut BytesMut,
+        data: &mut Bytes,
+    ) -> Result<Option<(preamble::Header, Bytes)>, SessionError> {
+        let take = |opening: &mut BytesMut, data: &mut Bytes, upto: usize| {
+            let n = upto.saturating_sub(opening.len()).min(data.len());
+            opening.extend_from_slice(&data[..n]);
+            data.advance(n);
+        };
+        take(opening, data, preamble::HEADER_LEN);
+        let header = match preamble::sniff(opening, &preamble::GATEWAY_MAGIC) {
+            preamble::Sniff::Incomplete => return Ok(None),
+            preamble::Sniff::Foreign => {
+                return Err(SessionError::NotAGateway("it answered something else"));
+            }
+            preamble::Sniff::Header(header) => header,
+        };
+        if header.body_len > preamble::MAX_BODY {
+            return Err(SessionError::Protocol("preamble too long"));
+        }
+        let whole = preamble::HEADER_LEN + header.body_len;
+        take(opening, data, whole);
+        if opening.len() < whole {
+            return Ok(None);
+        }
+        Ok(Some((header, std::mem::take(opening).freeze())))
+    }
+}

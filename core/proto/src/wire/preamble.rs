@@ -1,0 +1,159 @@
+//! The frozen header that opens every leg, in both directions.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::error::WireError;
+use crate::wire::fields::Fields;
+
+/// First bytes of a client. 0xF5 opens no TLS, HTTP, SSH, SOCKS or PROXY stream and no UTF-8 text.
+pub(crate) const CLIENT_MAGIC: [u8; 8] = *b"\xf5TWINP\r\n";
+/// First bytes of a gateway; they differ, so that an echo service is not taken for one.
+pub(crate) const GATEWAY_MAGIC: [u8; 8] = *b"\xf5TWING\r\n";
+/// Magic, kind, version and length.
+pub(crate) const HEADER_LEN: usize = 12;
+/// No body is longer.
+pub(crate) const MAX_BODY: usize = 4096;
+
+/// What a preamble is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Hello,
+    Join,
+    Welcome,
+    Joined,
+    Refused,
+}
+
+impl Kind {
+    const fn to_wire(self) -> u8 {
+        match self {
+            Self::Hello => 0x01,
+            Self::Join => 0x02,
+            Self::Welcome => 0x81,
+            Self::Joined => 0x82,
+            Self::Refused => 0x83,
+        }
+    }
+
+    const fn from_wire(value: u8) -> Option<Self> {
+        match value {
+            0x01 => Some(Self::Hello),
+            0x02 => Some(Self::Join),
+            0x81 => Some(Self::Welcome),
+            0x82 => Some(Self::Joined),
+            0x83 => Some(Self::Refused),
+            _ => None,
+        }
+    }
+
+    const fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Self::Hello | Self::Join => &CLIENT_MAGIC,
+            Self::Welcome | Self::Joined | Self::Refused => &GATEWAY_MAGIC,
+        }
+    }
+}
+
+/// The header, parsed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    /// `None`: a kind that this version does not know.
+    pub(crate) kind: Option<Kind>,
+    pub(crate) version: u8,
+    pub(crate) body_len: usize,
+}
+
+/// How the first bytes of a leg compare with what they should be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sniff {
+    /// The same so far, but not enough of it.
+    Incomplete,
+    /// Something else.
+    Foreign,
+    /// A header.
+    Header(Header),
+}
+
+/// Compares with `magic` byte by byte: the first that differs decides.
+pub(crate) fn sniff(bytes: &[u8], magic: &[u8; 8]) -> Sniff {
+    let n = bytes.len().min(magic.len());
+    if bytes[..n] != magic[..n] {
+        return Sniff::Foreign;
+    }
+    let Some(rest) = bytes.get(8..HEADER_LEN) else {
+        return Sniff::Incomplete;
+    };
+    Sniff::Header(Header {
+        kind: Kind::from_wire(rest[0]),
+        version: rest[1],
+        body_len: usize::from(u16::from_be_bytes([rest[2], rest[3]])),
+    })
+}
+
+/// Starts a preamble; `finish` puts in the length.
+pub(crate) fn begin(kind: Kind, version: u8) -> BytesMut {
+    let mut out = BytesMut::with_capacity(256);
+    out.put_slice(kind.magic());
+    out.put_u8(kind.to_wire());
+    out.put_u8(version);
+    out.put_u16(0);
+    out
+}
+
+/// Writes the length of the body, of which `more` bytes are still to come (a MAC).
+pub(crate) fn set_len(out: &mut BytesMut, more: usize) {
+    let len = (out.len() - HEADER_LEN + more).min(MAX_BODY);
+    // Bounded by MAX_BODY, which fits.
+    out[10..12].copy_from_slice(&(len as u16).to_be_bytes());
+}
+
+/// The codes of REFUSED, with what comes with them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: u8,
+    pub(crate) min_version: u8,
+    pub(crate) max_version: u8,
+    /// Only with a closed session: bytes read, bytes written by the gateway's side.
+    pub(crate) offsets: Option<(u64, u64)>,
+    pub(crate) mac: Option<[u8; 32]>,
+}
+
+impl Refused {
+    /// The preamble without a MAC.
+    pub(crate) fn encode(code: u8, offsets: Option<(u64, u64)>, mac_len: usize) -> BytesMut {
+        let mut out = begin(Kind::Refused, crate::VERSION);
+        out.put_u8(code);
+        out.put_u8(crate::MIN_VERSION);
+        out.put_u8(crate::VERSION);
+        out.put_u8(0);
+        if let Some((read, written)) = offsets {
+            out.put_u64(read);
+            out.put_u64(written);
+        }
+        set_len(&mut out, mac_len);
+        out
+    }
+
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, WireError> {
+        let mut fields = Fields::new(body);
+        let (code, min_version, max_version) = (fields.u8()?, fields.u8()?, fields.u8()?);
+        let mut refused = Self {
+            code,
+            min_version,
+            max_version,
+            offsets: None,
+            mac: None,
+        };
+        fields.u8()?;
+        if body.len() >= 4 + 16 + 32 {
+            refused.offsets = Some((fields.u64()?, fields.u64()?));
+            refused.mac = Some(fields.array()?);
+        }
+        Ok(refused)
+    }
+}
+
+/// A REFUSED without a session.
+pub(crate) fn refused(code: crate::error::Refusal) -> Bytes {
+    Refused::encode(code.to_wire(), None, 0).freeze()
+}
