@@ -1,0 +1,157 @@
+//! How many bytes the connections of a connector may spend on their backup paths.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use twinpath_proto::{Role, Session, Time};
+
+use crate::clock;
+
+/// What a connector may spend in a day unless told otherwise.
+pub const DEFAULT_PER_DAY: u64 = 50_000_000;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The bytes that all connections of one connector together may spend on their backup paths, both ways.
+///
+/// A day is 24 hours from the first look; the count lives as long as the process, so an app that wants it to survive
+/// stores [`used`](Self::used) and hands it back with [`set_used`](Self::set_used).
+#[derive(Debug, Clone)]
+pub struct Budget {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    per_day: Option<u64>,
+    used: u64,
+    day_began: Time,
+    roaming: bool,
+    data_saving: bool,
+    /// Counts the changes that connections have to hear of.
+    generation: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(per_day: Option<u64>) -> Self {
+        let inner = Inner {
+            per_day,
+            used: 0,
+            day_began: clock::now(),
+            roaming: false,
+            data_saving: false,
+            generation: 0,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+
+    /// Bytes per day; `None` is without limit.
+    #[must_use]
+    pub fn per_day(&self) -> Option<u64> {
+        self.lock().per_day
+    }
+
+    /// Bytes spent in this day.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock().used
+    }
+
+    /// Bytes that may still be spent at this moment; `None` is without limit. 0 while roaming or saving data.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        self.lock().remaining(clock::now())
+    }
+
+    pub(crate) fn set_per_day(&self, per_day: Option<u64>) {
+        self.change(|inner| inner.per_day = per_day);
+    }
+
+    pub(crate) fn set_used(&self, used: u64) {
+        self.change(|inner| inner.used = used);
+    }
+
+    pub(crate) fn set_roaming(&self, roaming: bool) {
+        self.change(|inner| inner.roaming = roaming);
+    }
+
+    pub(crate) fn set_data_saving(&self, data_saving: bool) {
+        self.change(|inner| inner.data_saving = data_saving);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        let mut inner = self.lock();
+        change(&mut inner);
+        inner.generation += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn remaining(&mut self, now: Time) -> Option<u64> {
+        if now.saturating_since(self.day_began) >= DAY {
+            self.day_began = now;
+            self.used = 0;
+            self.generation += 1;
+        }
+        if self.roaming || self.data_saving {
+            return Some(0);
+        }
+        self.per_day
+            .map(|per_day| per_day.saturating_sub(self.used))
+    }
+}
+
+/// The part of one connection: what it has spent is charged, what the others spend is heard of.
+#[derive(Debug)]
+pub(crate) struct BudgetShare {
+    budget: Budget,
+    charged: u64,
+    heard: u64,
+}
+
+impl BudgetShare {
+    /// A share, and what its session may spend at first.
+    pub(crate) fn new(budget: &Budget) -> (Self, Option<u64>) {
+        let mut inner = budget.lock();
+        let remaining = inner.remaining(clock::now());
+        let heard = inner.generation;
+        drop(inner);
+        (
+            Self {
+                budget: budget.clone(),
+                charged: 0,
+                heard,
+            },
+            remaining,
+        )
+    }
+
+    /// Called at every turn of the driver, before anything is sent.
+    pub(crate) fn settle(&mut self, session: &mut Session, now: Time) {
+        let stats = session.stats();
+        let backup = stats.path(Role::Backup);
+        let spent = backup.sent + backup.received;
+        let mut inner = self.budget.lock();
+        if spent > self.charged {
+            inner.used += spent - self.charged;
+            self.charged = spent;
+            // The session counts its own bytes; it has to hear of changes by others only.
+            if inner.generation == self.heard {
+                self.heard += 1;
+            }
+            inner.generation += 1;
+        }
+        let remaining = inner.remaining(now);
+        if inner.generation != self.heard {
+            self.heard = inner.generation;
+            drop(inner);
+            session.set_budget(remaining, now);
+        }
+    }
+}

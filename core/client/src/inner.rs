@@ -1,0 +1,112 @@
+//! What can be asked of a connection whatever it runs over.
+
+use std::io;
+use std::task::Poll;
+
+use twinpath_proto::{ChunkOutcome, Session, SessionError};
+
+use crate::clock;
+use crate::connection::Inner;
+use crate::error::session_to_io;
+use crate::record::Record;
+use crate::stats::{ConnectionStats, ConnectionSummary};
+
+impl Inner {
+    pub(crate) fn with_record<R>(&self, look: impl FnOnce(&mut Record) -> R) -> R {
+        match self {
+            Self::Session { shared, .. } => look(&mut shared.lock().record),
+            Self::Plain(shared) => look(&mut shared.record()),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> ConnectionStats {
+        let now = clock::now();
+        match self {
+            Self::Session { shared, .. } => {
+                let state = shared.lock();
+                state
+                    .record
+                    .stats(state.session.active_role(), &state.session.stats(), now)
+            }
+            Self::Plain(shared) => shared.stats(now),
+        }
+    }
+
+    pub(crate) fn summary(&self) -> ConnectionSummary {
+        let now = clock::now();
+        match self {
+            Self::Session { shared, .. } => {
+                let mut state = shared.lock();
+                match state.record.final_summary() {
+                    Some(summary) => summary.clone(),
+                    None => state.summary(now),
+                }
+            }
+            Self::Plain(shared) => shared.summary(now),
+        }
+    }
+
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        match self {
+            Self::Session { shared, .. } => shared.lock().session.unacked_bytes(),
+            Self::Plain(_) => 0,
+        }
+    }
+
+    pub(crate) async fn established(&self) -> io::Result<()> {
+        self.session_is(Session::is_established).await
+    }
+
+    pub(crate) async fn acknowledged(&self) -> io::Result<()> {
+        self.session_is(|session| session.unacked_bytes() == 0)
+            .await
+    }
+
+    /// Waits until the session is so, or has ended.
+    async fn session_is(&self, is_so: impl Fn(&Session) -> bool) -> io::Result<()> {
+        let Self::Session { shared, .. } = self else {
+            return Ok(());
+        };
+        std::future::poll_fn(|cx| {
+            shared.poll_watch(cx, |state| {
+                if is_so(&state.session) {
+                    Some(Ok(()))
+                } else if state.session.is_closed() || state.is_finished() {
+                    Some(Err(end_of(&mut state.session)))
+                } else {
+                    None
+                }
+            })
+        })
+        .await
+        .map_err(session_to_io)
+    }
+
+    /// Ready when nothing of this end is left to be acknowledged, or when the peer has to be read first.
+    pub(crate) fn poll_shutdown(&self, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        let Self::Session { shared, .. } = self else {
+            return Poll::Ready(Ok(()));
+        };
+        shared
+            .poll_watch(cx, |state| {
+                if state.session.is_drained() || state.session.is_readable() {
+                    Some(Ok(()))
+                } else if state.session.is_closed() || state.is_finished() {
+                    Some(Err(end_of(&mut state.session)))
+                } else {
+                    None
+                }
+            })
+            .map_err(session_to_io)
+    }
+}
+
+/// What a session that has ended ended with. Errors are sticky, so that a read of nothing gives it again.
+fn end_of(session: &mut Session) -> SessionError {
+    match session.read_chunk(0, clock::now()) {
+        Err(error) => error,
+        Ok(ChunkOutcome::Data(_) | ChunkOutcome::Blocked | ChunkOutcome::End) => {
+            SessionError::Finished
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! How a connection runs, why, and what it can claim.
+
+use std::fmt;
+use std::sync::Arc;
+
+use twinpath_proto::UnprotectedReason;
+use twinpath_socket::{Cost, InterfaceKind};
+
+/// How a connection runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// A kernel MPTCP socket.
+    KernelMptcp,
+    /// A session with a gateway over two paths: no byte is lost when one of them dies.
+    Emulated,
+    /// Plain TCP to any server, the connect raced over both paths; a connection that breaks is not mended.
+    PlainPair,
+    /// Only one path can be used.
+    SinglePath,
+}
+
+impl Mode {
+    /// The name as it stands in the output of the command line tool.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KernelMptcp => "kernel-mptcp",
+            Self::Emulated => "emulated",
+            Self::PlainPair => "plain-pair",
+            Self::SinglePath => "single-path",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a connection runs in its mode.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ModeReason {
+    /// The peer is a gateway, and there are two paths.
+    Gateway,
+    /// The peer is not a gateway.
+    AnyServer,
+    /// The caller asked for it.
+    Pinned,
+    /// Only this interface is usable.
+    OneInterface(Arc<str>),
+    /// No interface is known to be usable; the system's route is tried.
+    NoInterface,
+    /// A VPN is in force, which a leg bound to an interface would bypass.
+    Vpn(Arc<str>),
+    /// The device mandates a proxy.
+    Proxy,
+    /// The target is in a private or local network, which may exist on one path only.
+    PrivateTarget,
+    /// This end was accepted, not connected.
+    Accepted,
+}
+
+impl fmt::Display for ModeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway => f.write_str("the peer is a gateway"),
+            Self::AnyServer => f.write_str(
+                "the peer is not a gateway, so that a broken connection cannot be mended",
+            ),
+            Self::Pinned => f.write_str("asked for by the caller"),
+            Self::OneInterface(name) => write!(f, "only {name} is usable"),
+            Self::NoInterface => f.write_str("no interface is known to be usable"),
+            Self::Vpn(name) => write!(f, "the VPN on {name} is in force and must not be bypassed"),
+            Self::Proxy => f.write_str("the device mandates a proxy"),
+            Self::PrivateTarget => f.write_str("the target is in a private or local network"),
+            Self::Accepted => f.write_str("accepted from a client"),
+        }
+    }
+}
+
+/// What a connection can claim at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protection {
+    /// Losing the active path is survived.
+    Protected,
+    /// Losing the active path is not survived.
+    Unprotected {
+        /// Why.
+        reason: Unprotected,
+    },
+}
+
+impl Protection {
+    /// Whether losing the active path is survived.
+    #[must_use]
+    pub const fn is_protected(self) -> bool {
+        matches!(self, Self::Protected)
+    }
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protected => f.write_str("protected"),
+            Self::Unprotected { reason } => write!(f, "unprotected: {reason}"),
+        }
+    }
+}
+
+/// Why losing the active path is not survived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unprotected {
+    /// What the session says.
+    Session(UnprotectedReason),
+    /// The server is not a gateway.
+    NotAGateway,
+    /// The device mandates one way for all traffic, or the target is reached on one path only; see
+    /// [`ModeReason`].
+    OnePathMandated,
+}
+
+impl fmt::Display for Unprotected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(reason) => reason.fmt(f),
+            Self::NotAGateway => f.write_str("the server is not a gateway"),
+            Self::OnePathMandated => f.write_str("only one path may be used"),
+        }
+    }
+}
+
+impl From<twinpath_proto::Protection> for Protection {
+    fn from(protection: twinpath_proto::Protection) -> Self {
+        match protection {
+            twinpath_proto::Protection::Protected => Self::Protected,
+            twinpath_proto::Protection::Unprotected { reason } => Self::Unprotected {
+                reason: Unprotected::Session(reason),
+            },
+        }
+    }
+}
+
+/// The interface under a path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PathInfo {
+    /// The system's name of it, as in `wlan0`; "system route" where no interface was chosen.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: InterfaceKind,
+    /// What its bytes cost.
+    pub cost: Cost,
+}
+
+impl PathInfo {
+    /// A path over an interface of that name.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, kind: InterfaceKind, cost: Cost) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            cost,
+        }
+    }
+}
