@@ -32,7 +32,8 @@ pub enum LabError {
     MultiThreaded,
     /// `/dev/net/tun` is missing or may not be opened.
     #[error(
-        "cannot open /dev/net/tun: load the module `tun` or pass the device into the container"
+        "cannot open /dev/net/tun: load the module `tun`, pass the device into the container, or \
+         let this user open it"
     )]
     Tun(#[source] io::Error),
     /// A step of setting up or changing the lab failed.

@@ -7,6 +7,7 @@ mod error;
 mod flows;
 #[cfg(target_os = "linux")]
 mod linux;
+mod loopback;
 mod nat;
 mod packet;
 mod pep;
@@ -20,4 +21,5 @@ pub use error::LabError;
 pub use linux::{
     Entered, Host, LinkHandle, Task, World, WorldBuilder, become_root_in_user_namespace,
 };
+pub use loopback::{Loopback, LoopbackBuilder, LoopbackLink};
 pub use spec::{Direction, End, LinkSpec, PepSpec, Rate, Rebind, Shape, StripMode};
