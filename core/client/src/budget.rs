@@ -134,9 +134,8 @@ impl BudgetShare {
 
     /// Called at every turn of the driver, before anything is sent.
     pub(crate) fn settle(&mut self, session: &mut Session, now: Time) {
-        let stats = session.stats();
-        let backup = stats.path(Role::Backup);
-        let spent = backup.sent + backup.received;
+        let (sent, received) = session.path_bytes(Role::Backup);
+        let spent = sent + received;
         let mut inner = self.budget.lock();
         if spent > self.charged {
             inner.used += spent - self.charged;
@@ -151,7 +150,8 @@ impl BudgetShare {
         if inner.generation != self.heard {
             self.heard = inner.generation;
             drop(inner);
-            session.set_budget(remaining, now);
+            // The session counts from its start.
+            session.set_budget(remaining.map(|rest| rest.saturating_add(spent)), now);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::Poll;
 
-use twinpath_proto::{ChunkOutcome, Session, SessionError};
+use twinpath_proto::{Session, SessionError};
 
 use crate::clock;
 use crate::connection::Inner;
@@ -26,7 +26,7 @@ impl Inner {
                 let state = shared.lock();
                 state
                     .record
-                    .stats(state.session.active_role(), &state.session.stats(), now)
+                    .stats(state.session.active_role(), &state.session.stats(now), now)
             }
             Self::Plain(shared) => shared.stats(now),
         }
@@ -72,7 +72,7 @@ impl Inner {
                 if is_so(&state.session) {
                     Some(Ok(()))
                 } else if state.session.is_closed() || state.is_finished() {
-                    Some(Err(end_of(&mut state.session)))
+                    Some(Err(end_of(&state.session)))
                 } else {
                     None
                 }
@@ -92,7 +92,7 @@ impl Inner {
                 if state.session.is_drained() || state.session.is_readable() {
                     Some(Ok(()))
                 } else if state.session.is_closed() || state.is_finished() {
-                    Some(Err(end_of(&mut state.session)))
+                    Some(Err(end_of(&state.session)))
                 } else {
                     None
                 }
@@ -101,12 +101,10 @@ impl Inner {
     }
 }
 
-/// What a session that has ended ended with. Errors are sticky, so that a read of nothing gives it again.
-fn end_of(session: &mut Session) -> SessionError {
-    match session.read_chunk(0, clock::now()) {
-        Err(error) => error,
-        Ok(ChunkOutcome::Data(_) | ChunkOutcome::Blocked | ChunkOutcome::End) => {
-            SessionError::Finished
-        }
+/// What a session that has ended, or has lost its driver, ended with.
+fn end_of(session: &Session) -> SessionError {
+    match session.result() {
+        Some(Err(error)) => error,
+        Some(Ok(())) | None => SessionError::Finished,
     }
 }

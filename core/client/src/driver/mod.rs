@@ -161,7 +161,7 @@ impl Handle {
         let state = self.shared.lock();
         state
             .record
-            .stats(state.session.active_role(), &state.session.stats(), now)
+            .stats(state.session.active_role(), &state.session.stats(now), now)
     }
 
     /// Whether the session has ended and its legs are closed.

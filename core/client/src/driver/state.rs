@@ -278,11 +278,15 @@ impl State {
 
     /// The driver's waker if the last call on the session left something for it to do.
     fn driver_if_needed(&mut self) -> Option<Waker> {
-        self.driver.take()
+        if self.session.wants_driver() {
+            self.driver.take()
+        } else {
+            None
+        }
     }
 
     pub(crate) fn summary(&mut self, now: Time) -> ConnectionSummary {
-        let stats = self.session.stats();
+        let stats = self.session.stats(now);
         self.record.summary(&stats, now)
     }
 
