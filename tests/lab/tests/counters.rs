@@ -1,13 +1,15 @@
 //! The books are exact, and the rate is what it says.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod common;
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use common::{PATIENCE, PORT, connect_over, echo_server, ms};
+use common::{PORT, connect_over, ms};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use twinpath_lab::{Counters, Direction, LinkSpec, Rate, World, world_or_skip};
+use twinpath_lab::{Counters, LinkSpec, Rate, World, world_or_skip};
 
 /// Has the server send `bytes` to a client on `link`; returns the client's time for them, and how
 /// many bytes the server's TCP has sent twice.
@@ -123,35 +125,6 @@ fn the_rate_limits_and_can_be_changed_midway() {
     let rate = bytes as f64 * 8.0 / time.as_secs_f64() / 1e6;
     eprintln!("{rate:.1} Mbit/s of payload on a link of 100 Mbit/s");
     assert!(rate < 100.0 && rate > 25.0, "{rate}");
-}
-
-#[test]
-fn delay_changes_midway_and_one_way() {
-    let world = world_or_skip!();
-    echo_server(&world);
-    let (server, wifi) = (world.server_socket(PORT), world.link("wlan0"));
-    world
-        .client()
-        .run(|| async move {
-            let mut stream = connect_over("wlan0", server).await.unwrap();
-            common::best_echo(&mut stream).await;
-            wifi.set(|link| link.rtt += ms(100));
-            let slow = common::best_echo(&mut stream).await;
-            assert!(slow >= ms(120) && slow < ms(150), "{slow:?}");
-            wifi.set(|link| link.rtt = ms(20));
-            wifi.set_one_way(Direction::Down, |shape| shape.delay = ms(40));
-            let uneven = common::best_echo(&mut stream).await;
-            assert!(uneven >= ms(50) && uneven < ms(70), "{uneven:?}");
-            wifi.set(|link| link.jitter = ms(30));
-            let mut times = Vec::new();
-            for _ in 0..20 {
-                times.push(common::echo(&mut stream, b"ping").await.unwrap());
-            }
-            let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
-            assert!(*least >= ms(20) && *most - *least > ms(5), "{times:?}");
-        })
-        .unwrap();
-    assert!(PATIENCE > ms(0));
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! What the client's kernel says when its device or its address goes.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The portable lab delays, withholds and resets.
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod common;
 

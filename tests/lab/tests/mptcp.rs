@@ -1,4 +1,6 @@
 //! Kernel MPTCP works in the lab, and middleboxes break it as they do outside.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod common;
 

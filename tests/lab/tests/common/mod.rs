@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use twinpath_lab::World;
@@ -46,7 +45,9 @@ pub(crate) fn echo_server_on(world: &World, at: SocketAddr) {
 }
 
 /// Connects over the named link, whatever the routes say.
+#[cfg(target_os = "linux")]
 pub(crate) async fn connect_over(link: &str, to: SocketAddr) -> io::Result<TcpStream> {
+    use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.bind_device(Some(link.as_bytes()))?;
     socket.set_nonblocking(true)?;
