@@ -1,0 +1,379 @@
+//! The first bytes of a connection decide what it is: a session, a leg of one, or something else altogether.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use twinpath::Connection;
+use twinpath::driver::Setup;
+use twinpath_proto::{
+    FIRST_FLIGHT_MAX, FirstFlight, Hello, HelloRoute, Join, JoinError, JoinRoute, Refusal, Session,
+    refuse, refuse_version,
+};
+use twinpath_socket::{ConnectOptions, tcp_health, tune};
+
+use crate::accept::Admission;
+use crate::caps::AddressSlot;
+use crate::census::SessionGuard;
+use crate::clock;
+use crate::drain::Phase;
+use crate::gate::{Gate, Member, PeerInfo};
+use crate::ledger::Pressure;
+use crate::metrics::{Cap, HandshakeEnd, HelloResult, JoinResult, RawEnd};
+use crate::raw::RawStream;
+use crate::splice::reset_on_drop;
+
+/// Taken in at once before it is known what a connection is.
+const READ: usize = 4096;
+/// Time for a connection beyond the limits to show that it is a join. Its first bytes follow the handshake at once.
+const TRIAL: Duration = Duration::from_secs(2);
+/// Time for a refused client to read the refusal.
+const REFUSAL: Duration = Duration::from_secs(2);
+
+/// A connection that was let in, on its way to whoever serves it.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Session(Connection, Arc<Member>, PeerInfo),
+    Raw(RawStream, PeerInfo),
+}
+
+/// What a connection turned out to be, with the bytes behind the first flight.
+enum First {
+    Hello(Box<Hello>, Bytes),
+    Join(Box<Join>, Bytes),
+    Raw(Bytes),
+    OtherVersion,
+}
+
+/// Finds out what a new connection is, and deals with it accordingly.
+pub(crate) async fn receive(
+    gate: Arc<Gate>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    admission: Admission,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    let (Ok(local), Ok(())) = (stream.local_addr(), tune(&stream, &leg_options())) else {
+        gate.metrics.handshake_ends.increment(HandshakeEnd::Closed);
+        return;
+    };
+    let peer = PeerInfo::new(remote, local);
+    let first = match first_flight(&gate, &stream, &admission).await {
+        Ok(first) => first,
+        Err(end) => {
+            gate.metrics.handshake_ends.increment(end);
+            return;
+        }
+    };
+    // The permit of an undecided connection goes back here; the slot of the address goes on.
+    let Admission { slot, .. } = admission;
+    match first {
+        First::Join(join, rest) => receive_join(&gate, stream, &join, rest).await,
+        First::Hello(hello, rest) => {
+            let slot = slot.or_else(|| gate.caps.take(remote.ip()));
+            receive_hello(&gate, stream, peer, slot, &hello, rest, arrivals).await;
+        }
+        First::OtherVersion => {
+            gate.metrics.hellos.increment(HelloResult::Version);
+            turn_away(stream, Some(refuse_version())).await;
+        }
+        First::Raw(prefix) => {
+            let slot = slot.or_else(|| gate.caps.take(remote.ip()));
+            receive_raw(&gate, stream, peer, slot, prefix, arrivals).await;
+        }
+    }
+}
+
+fn leg_options() -> ConnectOptions {
+    ConnectOptions::default()
+}
+
+async fn first_flight(
+    gate: &Gate,
+    stream: &TcpStream,
+    admission: &Admission,
+) -> Result<First, HandshakeEnd> {
+    let handshake = gate.config.limits.handshake;
+    let limit = if admission.slot.is_some() {
+        handshake
+    } else {
+        handshake.min(TRIAL)
+    };
+    let deadline = Instant::now() + limit;
+    let silence = gate
+        .config
+        .raw_after
+        .map(|silence| Instant::now() + silence);
+    let mut bytes = BytesMut::new();
+    loop {
+        // A buffer is taken only when there is something to read: silent connections cost little.
+        let until = silence
+            .filter(|&silence| bytes.is_empty() && silence < deadline)
+            .unwrap_or(deadline);
+        match timeout_at(until, stream.readable()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(HandshakeEnd::Closed),
+            Err(_) if until < deadline => return Ok(First::Raw(Bytes::new())),
+            Err(_) => return Err(HandshakeEnd::TimedOut),
+        }
+        let room = READ.min(FIRST_FLIGHT_MAX.saturating_sub(bytes.len()));
+        if room == 0 {
+            return Err(HandshakeEnd::Invalid);
+        }
+        bytes.reserve(room);
+        match stream.try_read_buf(&mut (&mut bytes).limit(room)) {
+            // With a server that speaks first, a client that has nothing to say at all is one like the others.
+            Ok(0) if bytes.is_empty() && silence.is_some() => return Ok(First::Raw(Bytes::new())),
+            Ok(0) => return Err(HandshakeEnd::Closed),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) => return Err(HandshakeEnd::Closed),
+        }
+        match FirstFlight::parse(&bytes) {
+            FirstFlight::Incomplete => {}
+            FirstFlight::Raw => return Ok(First::Raw(bytes.freeze())),
+            FirstFlight::Hello { hello, consumed } => {
+                return Ok(First::Hello(
+                    Box::new(hello),
+                    bytes.split_off(consumed).freeze(),
+                ));
+            }
+            FirstFlight::Join { join, consumed } => {
+                return Ok(First::Join(
+                    Box::new(join),
+                    bytes.split_off(consumed).freeze(),
+                ));
+            }
+            FirstFlight::OtherVersion => return Ok(First::OtherVersion),
+            FirstFlight::Invalid(why) => {
+                log::debug!("first flight refused: {why}");
+                return Err(HandshakeEnd::Invalid);
+            }
+        }
+    }
+}
+
+fn handshake_rtt(stream: &TcpStream) -> Option<Duration> {
+    tcp_health(stream).ok().and_then(|health| health.srtt)
+}
+
+async fn receive_join(gate: &Gate, stream: TcpStream, join: &Join, rest: Bytes) {
+    let joins = &gate.metrics.joins;
+    // Bound to a name of its own, so that the directory's lock is not held in the arms.
+    let route = gate.directory().join(join, clock::now());
+    match route {
+        JoinRoute::Session(member) => {
+            let rtt = handshake_rtt(&stream);
+            match member
+                .handle
+                .with_session(|session, now| session.accept_join(join, rtt, now))
+            {
+                Ok(leg) => {
+                    joins.increment(JoinResult::Ok);
+                    member.release_slot();
+                    member.handle.attach(leg, stream, rest);
+                    if gate.shutdown.phase() == Phase::Draining {
+                        // It may have had no leg when the others were told.
+                        member.handle.go_away(gate.config.drain_timeout);
+                    }
+                }
+                Err(error) => {
+                    joins.increment(join_result(error));
+                    log::debug!("join to session {:?} refused: {error}", member.id);
+                    turn_away(stream, error.reply()).await;
+                }
+            }
+        }
+        JoinRoute::Reply(reply, refusal) => {
+            joins.increment(match refusal {
+                Refusal::UnknownSession => JoinResult::UnknownSession,
+                Refusal::Closed => JoinResult::Closed,
+                _ => JoinResult::Other,
+            });
+            turn_away(stream, Some(reply)).await;
+        }
+        JoinRoute::Silent => joins.increment(JoinResult::Unauthentic),
+    }
+}
+
+fn join_result(error: JoinError) -> JoinResult {
+    match error {
+        JoinError::NotAuthentic => JoinResult::Unauthentic,
+        JoinError::Counter => JoinResult::Counter,
+        _ => JoinResult::Other,
+    }
+}
+
+async fn receive_hello(
+    gate: &Arc<Gate>,
+    stream: TcpStream,
+    peer: PeerInfo,
+    slot: Option<AddressSlot>,
+    hello: &Hello,
+    rest: Bytes,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    let hellos = &gate.metrics.hellos;
+    let rtt = handshake_rtt(&stream);
+    let route = gate.directory().hello(hello, clock::now());
+    match route {
+        HelloRoute::Retry(member) => {
+            match member
+                .handle
+                .with_session(|session, now| session.accept_retry(hello, rtt, now))
+            {
+                Ok(leg) => {
+                    hellos.increment(HelloResult::Retried);
+                    member.handle.attach(leg, stream, rest);
+                }
+                Err(error) => {
+                    hellos.increment(HelloResult::Refused);
+                    turn_away(stream, error.reply()).await;
+                }
+            }
+        }
+        HelloRoute::Refuse(reply, _) => {
+            hellos.increment(HelloResult::Refused);
+            turn_away(stream, Some(reply)).await;
+        }
+        HelloRoute::New => match room_for_session(gate, slot) {
+            Ok((slot, guard)) => match open_session(gate, stream, hello, rest, rtt, slot, guard) {
+                Ok((connection, member)) => {
+                    hellos.increment(HelloResult::Accepted);
+                    // Nobody accepts any more: dropping the connection ends it.
+                    let _ = arrivals
+                        .send(Arrival::Session(connection, member, peer))
+                        .await;
+                }
+                Err((stream, reply)) => {
+                    hellos.increment(HelloResult::Refused);
+                    turn_away(stream, reply).await;
+                }
+            },
+            Err(refusal) => {
+                hellos.increment(match refusal {
+                    Refusal::GoingAway => HelloResult::GoingAway,
+                    _ => HelloResult::Busy,
+                });
+                turn_away(stream, Some(refuse(refusal))).await;
+            }
+        },
+    }
+}
+
+fn room_for_session(
+    gate: &Gate,
+    slot: Option<AddressSlot>,
+) -> Result<(AddressSlot, SessionGuard), Refusal> {
+    if gate.shutdown.phase() != Phase::Serving {
+        return Err(Refusal::GoingAway);
+    }
+    let full = |cap| {
+        gate.metrics.caps_hit.increment(cap);
+        Refusal::Busy
+    };
+    let slot = slot.ok_or_else(|| full(Cap::Address))?;
+    if gate.ledger.pressure() == Pressure::Full {
+        return Err(full(Cap::Buffers));
+    }
+    let guard = gate
+        .census
+        .enter_session(gate.config.limits.sessions)
+        .ok_or_else(|| full(Cap::Sessions))?;
+    Ok((slot, guard))
+}
+
+/// A stream that was not taken, and what to answer on it.
+type TurnedAway = (TcpStream, Option<Bytes>);
+
+fn open_session(
+    gate: &Arc<Gate>,
+    stream: TcpStream,
+    hello: &Hello,
+    rest: Bytes,
+    rtt: Option<Duration>,
+    slot: AddressSlot,
+    guard: SessionGuard,
+) -> Result<(Connection, Arc<Member>), TurnedAway> {
+    let mut seed = [0; 32];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        log::error!("the system gave no random bytes: {error}");
+        return Err((stream, Some(refuse(Refusal::Busy))));
+    }
+    let now = clock::now();
+    let (session, leg) = match Session::gateway(&gate.session_config, hello, seed, rtt, now) {
+        Ok(opened) => opened,
+        Err(error) => {
+            log::debug!("hello refused: {error}");
+            return Err((stream, error.reply()));
+        }
+    };
+    let Some(id) = session.session_id() else {
+        return Err((stream, None));
+    };
+    // WELCOME may arrive, and its join be here, before this thread goes on: nobody looks a session up until it is in.
+    let mut directory = gate.directory();
+    let (connection, handle) = Setup::new(session).leg(leg, stream, rest).spawn();
+    let member = Arc::new(Member::new(handle, id, slot));
+    member.look(|session, _| directory.insert(session, hello, Arc::clone(&member)));
+    drop(directory);
+    gate.adopt(Arc::clone(&member), guard);
+    Ok((connection, member))
+}
+
+async fn receive_raw(
+    gate: &Gate,
+    stream: TcpStream,
+    peer: PeerInfo,
+    slot: Option<AddressSlot>,
+    prefix: Bytes,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    let refused = if gate.shutdown.phase() != Phase::Serving {
+        RawEnd::GoingAway
+    } else if let Some(slot) = slot {
+        match gate.census.enter_raw(gate.config.limits.raw, slot) {
+            Some(guard) => {
+                gate.metrics.raw.increment();
+                let _ = arrivals
+                    .send(Arrival::Raw(RawStream::new(stream, prefix, guard), peer))
+                    .await;
+                return;
+            }
+            None => {
+                gate.metrics.caps_hit.increment(Cap::Raw);
+                RawEnd::Refused
+            }
+        }
+    } else {
+        gate.metrics.caps_hit.increment(Cap::Address);
+        RawEnd::Refused
+    };
+    gate.metrics.raw_ends.increment(refused);
+    // A protocol that we do not know has no words for this but a reset.
+    reset_on_drop(&stream);
+}
+
+/// Writes `reply`, if there is one, and waits for the client to have read it: a close with unread bytes becomes a
+/// reset, which may overtake the reply.
+async fn turn_away(mut stream: TcpStream, reply: Option<Bytes>) {
+    let Some(reply) = reply else { return };
+    let farewell = async {
+        stream.write_all(&reply).await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 512];
+        // As much as a client may send before it hears that it is refused.
+        for _ in 0..512 {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(REFUSAL, farewell).await;
+}

@@ -1,0 +1,156 @@
+//! Two sockets made one: bytes, half-closes and resets pass through in both directions.
+//!
+//! A buffer is held only while bytes flow. A copy loop that keeps one for its next read costs 128 KiB per idle
+//! connection; this one waits for the socket to become readable first.
+
+use std::io;
+use std::net::Shutdown;
+
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::task::coop;
+
+use crate::metrics::Counter;
+
+/// Read at once; large enough that the calls do not show beside the copying.
+const CHUNK: usize = 64 * 1024;
+
+/// Which of the two sockets failed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Upstream,
+}
+
+/// A splice that did not end with a FIN from both sides.
+#[derive(Debug)]
+pub(crate) struct SpliceError {
+    pub(crate) side: Side,
+    pub(crate) error: io::Error,
+}
+
+/// Copies until both sides have finished, or until one fails.
+///
+/// On failure both sockets are left to reset when dropped, so that neither peer takes a cut stream for a complete one.
+/// The same holds when the future is dropped half way.
+pub(crate) async fn splice(
+    client: &TcpStream,
+    upstream: &TcpStream,
+    from_client: &Counter,
+    to_client: &Counter,
+) -> Result<(), SpliceError> {
+    reset_on_drop(client);
+    reset_on_drop(upstream);
+    let up = pump(
+        (client, Side::Client),
+        (upstream, Side::Upstream),
+        from_client,
+    );
+    let down = pump(
+        (upstream, Side::Upstream),
+        (client, Side::Client),
+        to_client,
+    );
+    tokio::pin!(up, down);
+    let (mut up_done, mut down_done) = (false, false);
+    while !(up_done && down_done) {
+        // A side that has sent its FIN is read no more, so only its error state can tell of a reset that follows.
+        let (side, outcome) = tokio::select! {
+            biased;
+            ended = &mut up, if !up_done => { up_done = true; (Side::Client, ended) }
+            ended = &mut down, if !down_done => { down_done = true; (Side::Upstream, ended) }
+            error = failure(client), if up_done => (Side::Client, Err(SpliceError { side: Side::Client, error })),
+            error = failure(upstream), if down_done => (Side::Upstream, Err(SpliceError { side: Side::Upstream, error })),
+        };
+        if let Err(error) = outcome {
+            log::debug!("raw: copy from {side:?} ended: {}", error.error);
+            return Err(error);
+        }
+    }
+    close_on_drop(client);
+    close_on_drop(upstream);
+    Ok(())
+}
+
+/// Makes dropping `stream` send a reset and discard what is unsent.
+pub(crate) fn reset_on_drop(stream: &TcpStream) {
+    // Fails only on a socket that is dead already, which needs no reset.
+    let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+}
+
+/// Makes dropping `stream` close it in order: what is unsent is still sent.
+pub(crate) fn close_on_drop(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(None);
+}
+
+/// Waits until the socket is in error, as after a reset by its peer.
+pub(crate) async fn failure(stream: &TcpStream) -> io::Error {
+    match stream.ready(Interest::ERROR).await {
+        Ok(_) => match stream.take_error() {
+            Ok(Some(error)) | Err(error) => error,
+            Ok(None) => io::ErrorKind::ConnectionReset.into(),
+        },
+        Err(error) => error,
+    }
+}
+
+/// Writes all of `bytes`, or fails as soon as either socket does: a writer that waits for room is not reading, and
+/// would miss that the bytes it carries have lost their sender.
+pub(crate) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Passes a FIN on. A peer that is gone already shows in the other direction.
+pub(crate) fn finish(stream: &TcpStream) -> io::Result<()> {
+    match SockRef::from(stream).shutdown(Shutdown::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        other => other,
+    }
+}
+
+async fn pump(
+    (from, from_side): (&TcpStream, Side),
+    (to, to_side): (&TcpStream, Side),
+    moved: &Counter,
+) -> Result<(), SpliceError> {
+    let failed = |side| move |error| SpliceError { side, error };
+    loop {
+        from.readable().await.map_err(failed(from_side))?;
+        let mut buffer = vec![0; CHUNK].into_boxed_slice();
+        loop {
+            let n = match from.try_read(&mut buffer) {
+                Ok(0) => return finish(to).map_err(failed(to_side)),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(from_side)(error)),
+            };
+            let bytes = &buffer[..n];
+            // The common case without the cost of watching both sockets.
+            let written = match to.try_write(bytes) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(error) => return Err(failed(to_side)(error)),
+            };
+            if written < n {
+                tokio::select! {
+                    result = write_all(to, &bytes[written..]) => result.map_err(failed(to_side))?,
+                    error = failure(from) => return Err(failed(from_side)(error)),
+                }
+            }
+            moved.add(n as u64);
+            // try_read and try_write never yield by themselves; two fast sockets would keep the thread for ever.
+            coop::consume_budget().await;
+        }
+    }
+}
