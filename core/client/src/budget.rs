@@ -8,7 +8,7 @@ use twinpath_proto::{Role, Session, Time};
 use crate::clock;
 
 /// What a connector may spend in a day unless told otherwise.
-pub const DEFAULT_PER_DAY: u64 = 50_000_000;
+pub(crate) const DEFAULT_PER_DAY: u64 = 50_000_000;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

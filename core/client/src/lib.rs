@@ -1,6 +1,6 @@
 //! A connection with cellular backup, for any app.
 mod budget;
-mod clock;
+pub mod clock;
 mod connection;
 pub mod driver;
 mod error;
