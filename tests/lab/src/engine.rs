@@ -62,7 +62,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(spec: LinkSpec, nat: Nat, redirect: Option<Redirect>, seed: u64) -> Self {
-        let shape = spec.shape();
+        let shape = shape_of(&spec);
         let near = redirect.map(|redirect| {
             let delay = spec
                 .pep
@@ -109,7 +109,7 @@ impl Engine {
     }
 
     pub(crate) fn set_spec(&mut self, spec: LinkSpec, now: Instant) {
-        let shape = spec.shape();
+        let shape = shape_of(&spec);
         self.up.set_shape(shape.clone(), now);
         self.down.set_shape(shape, now);
         self.spec = spec;
@@ -404,6 +404,18 @@ impl Engine {
                 pipe.next_due().map(|due| due + slack)
             })
             .min()
+    }
+}
+
+/// Each direction of a link as it is from the proxy on, or from end to end.
+fn shape_of(spec: &LinkSpec) -> Shape {
+    let near = spec.pep.as_ref().map_or(Duration::ZERO, |pep| pep.near_rtt);
+    Shape {
+        delay: spec.rtt.saturating_sub(near) / 2,
+        jitter: spec.jitter,
+        rate: spec.rate,
+        queue: spec.queue,
+        loss: spec.loss,
     }
 }
 

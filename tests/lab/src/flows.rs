@@ -22,6 +22,8 @@ struct Expectation {
     acknowledged: Option<u32>,
     /// The end of the furthest segment that reached this end.
     reached: Option<u32>,
+    /// It has said that it will send no more.
+    finished: bool,
 }
 
 #[derive(Debug, Default)]
@@ -50,9 +52,16 @@ impl Flows {
             }
             self.known.insert(flow, State::default());
         }
-        let state = self.known.entry(flow).or_default();
+        let Some(state) = self.known.get_mut(&flow) else {
+            return;
+        };
+        let end = state.end(by_client);
         if segment.has(flag::ACK) {
-            state.end(by_client).acknowledged = Some(segment.ack);
+            end.acknowledged = Some(segment.ack);
+        }
+        end.finished |= segment.has(flag::FIN);
+        if state.client.finished && state.server.finished {
+            self.known.remove(&flow);
         }
     }
 

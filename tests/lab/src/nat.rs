@@ -113,3 +113,64 @@ impl Nat {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Segment, flag};
+
+    const CLIENT: &str = "192.168.10.2:4000";
+    const SERVER: &str = "203.0.113.10:443";
+
+    fn segment(from: &str, to: &str, flags: u8) -> Packet {
+        let segment = Segment {
+            seq: 1,
+            ack: 1,
+            flags,
+            payload: 0,
+        };
+        Packet::forge(from.parse().unwrap(), to.parse().unwrap(), segment).unwrap()
+    }
+
+    fn source(packet: &Packet) -> String {
+        packet.ends().unwrap().0.to_string()
+    }
+
+    #[test]
+    fn both_directions_are_translated() {
+        let mut nat = Nat::new(Some(Ipv4Addr::new(198, 51, 100, 10)));
+        let mut out = segment(CLIENT, SERVER, flag::SYN);
+        assert!(nat.outbound(&mut out));
+        assert_eq!(source(&out), "198.51.100.10:4000");
+        let mut back = segment(SERVER, "198.51.100.10:4000", flag::ACK);
+        assert!(nat.inbound(&mut back));
+        assert_eq!(back.ends().unwrap().1.to_string(), CLIENT);
+        assert!(!nat.inbound(&mut segment(SERVER, "198.51.100.10:4001", flag::ACK)));
+    }
+
+    #[test]
+    fn forgotten_flows_stay_forgotten_until_a_new_syn() {
+        let mut nat = Nat::new(None);
+        assert!(nat.outbound(&mut segment(CLIENT, SERVER, flag::SYN)));
+        nat.rebind(Rebind::Forget);
+        assert!(!nat.outbound(&mut segment(CLIENT, SERVER, flag::ACK)));
+        assert!(!nat.inbound(&mut segment(SERVER, CLIENT, flag::ACK)));
+        assert!(nat.outbound(&mut segment("192.168.10.2:4001", SERVER, flag::SYN)));
+        assert!(nat.outbound(&mut segment(CLIENT, SERVER, flag::SYN)));
+        assert!(nat.inbound(&mut segment(SERVER, CLIENT, flag::ACK)));
+    }
+
+    #[test]
+    fn moved_flows_come_from_a_new_port_and_their_answers_find_back() {
+        let mut nat = Nat::new(None);
+        assert!(nat.outbound(&mut segment(CLIENT, SERVER, flag::SYN)));
+        nat.rebind(Rebind::NewPorts);
+        let mut moved = segment(CLIENT, SERVER, flag::ACK);
+        assert!(nat.outbound(&mut moved));
+        assert_eq!(source(&moved), "192.168.10.2:61000");
+        let mut answer = segment(SERVER, "192.168.10.2:61000", flag::RST);
+        assert!(nat.inbound(&mut answer));
+        assert_eq!(answer.ends().unwrap().1.to_string(), CLIENT);
+        assert!(!nat.inbound(&mut segment(SERVER, CLIENT, flag::ACK)));
+    }
+}

@@ -163,3 +163,134 @@ impl Random {
         (z >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Rate;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn shape() -> Shape {
+        Shape {
+            delay: 10 * MS,
+            jitter: Duration::ZERO,
+            rate: None,
+            queue: 5000,
+            loss: 0.0,
+        }
+    }
+
+    /// When each of the packets under way arrives, looked at only once at the very end.
+    fn arrivals(pipe: &mut Pipe, begin: Instant) -> Vec<u128> {
+        let late = begin + Duration::from_secs(100);
+        pipe.advance(late);
+        pipe.flying
+            .iter()
+            .map(|(due, _)| (*due - begin).as_millis())
+            .collect()
+    }
+
+    #[test]
+    fn a_packet_arrives_after_the_delay_and_not_before() {
+        let begin = Instant::now();
+        let mut pipe = Pipe::new(shape(), 1);
+        pipe.offer(Packet::sample(100), begin).unwrap();
+        assert_eq!(pipe.next_due(), Some(begin + 10 * MS));
+        assert!(pipe.take_due(begin + 9 * MS).is_none());
+        assert!(pipe.take_due(begin + 10 * MS).is_some());
+        assert!(pipe.take_due(begin + 20 * MS).is_none());
+        assert_eq!(pipe.next_due(), None);
+    }
+
+    #[test]
+    fn the_rate_spaces_packets_however_late_the_pipe_is_looked_at() {
+        let begin = Instant::now();
+        let rate = Some(Rate::mbit(1));
+        let mut pipe = Pipe::new(Shape { rate, ..shape() }, 1);
+        for _ in 0..4 {
+            // 1250 bytes take 10 ms.
+            pipe.offer(Packet::sample(1250), begin).unwrap();
+        }
+        assert_eq!(pipe.next_due(), Some(begin + 20 * MS));
+        assert_eq!(pipe.backlog(begin + 10 * MS), 3750);
+        assert_eq!(arrivals(&mut pipe, begin), [20, 30, 40, 50]);
+    }
+
+    #[test]
+    fn a_full_queue_drops_its_tail() {
+        let begin = Instant::now();
+        let rate = Some(Rate::mbit(1));
+        let mut pipe = Pipe::new(Shape { rate, ..shape() }, 1);
+        for _ in 0..4 {
+            pipe.offer(Packet::sample(1250), begin).unwrap();
+        }
+        let refused = pipe.offer(Packet::sample(1250), begin);
+        assert_eq!(refused, Err(Refusal::Queue));
+        pipe.offer(Packet::sample(1250), begin + 10 * MS).unwrap();
+    }
+
+    #[test]
+    fn a_new_rate_holds_for_what_waits() {
+        let begin = Instant::now();
+        let rate = Some(Rate::mbit(1));
+        let mut pipe = Pipe::new(Shape { rate, ..shape() }, 1);
+        for _ in 0..3 {
+            pipe.offer(Packet::sample(1250), begin).unwrap();
+        }
+        // Half of the first is sent; the other half takes 0.5 ms at ten times the rate.
+        let faster = Shape {
+            rate: Some(Rate::mbit(10)),
+            ..shape()
+        };
+        pipe.set_shape(faster, begin + 5 * MS);
+        assert_eq!(arrivals(&mut pipe, begin), [15, 16, 17]);
+        let mut pipe = Pipe::new(Shape { rate, ..shape() }, 1);
+        pipe.offer(Packet::sample(1250), begin).unwrap();
+        pipe.offer(Packet::sample(1250), begin).unwrap();
+        pipe.set_shape(shape(), begin + 5 * MS);
+        assert_eq!(arrivals(&mut pipe, begin), [15, 15]);
+    }
+
+    #[test]
+    fn neither_jitter_nor_a_shorter_delay_reorders() {
+        let begin = Instant::now();
+        let mut pipe = Pipe::new(
+            Shape {
+                jitter: 50 * MS,
+                ..shape()
+            },
+            3,
+        );
+        for n in 0..100 {
+            pipe.offer(Packet::sample(100), begin + n * MS).unwrap();
+        }
+        pipe.set_shape(
+            Shape {
+                delay: MS,
+                ..shape()
+            },
+            begin + 100 * MS,
+        );
+        pipe.offer(Packet::sample(101), begin + 100 * MS).unwrap();
+        let all = arrivals(&mut pipe, begin);
+        assert!(all.is_sorted() && all.len() == 101);
+        assert!(all[0] >= 10 && all[0] <= 60);
+        assert_eq!(pipe.flying.back().unwrap().1.len(), 101);
+    }
+
+    #[test]
+    fn loss_is_as_likely_as_it_is_said_to_be() {
+        let begin = Instant::now();
+        let mut pipe = Pipe::new(
+            Shape {
+                loss: 0.01,
+                ..shape()
+            },
+            9,
+        );
+        let offer = |_| pipe.offer(Packet::sample(20), begin).is_err();
+        let lost = (0..100_000).map(offer).filter(|lost| *lost).count();
+        assert!((800..1200).contains(&lost), "{lost}");
+    }
+}

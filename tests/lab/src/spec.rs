@@ -104,19 +104,6 @@ impl LinkSpec {
             ..Self::default()
         }
     }
-
-    pub(crate) fn shape(&self) -> Shape {
-        let far = self
-            .rtt
-            .saturating_sub(self.pep.as_ref().map_or(Duration::ZERO, |p| p.near_rtt));
-        Shape {
-            delay: far / 2,
-            jitter: self.jitter,
-            rate: self.rate,
-            queue: self.queue,
-            loss: self.loss,
-        }
-    }
 }
 
 /// One direction of a link, for links that are not symmetric.

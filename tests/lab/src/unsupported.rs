@@ -199,6 +199,7 @@ impl LinkHandle {
         fn backlog(&self) -> (usize, usize);
         fn assert_dropped_since(&self, before: &Counters);
         fn assert_payload_since(&self, before: &Counters, allowed: u64);
+        fn measure_rtt(&self) -> Result<std::time::Duration, LabError>;
         fn addresses(&self) -> Vec<IpAddr>;
         fn down(&self) -> Result<(), LabError>;
         fn up(&self) -> Result<(), LabError>;

@@ -61,3 +61,17 @@ fn delay_changes_midway_and_one_way() {
         })
         .unwrap();
 }
+
+#[test]
+fn the_round_trip_can_be_asked_for() {
+    let world = world_or_skip!();
+    let (wifi, cellular) = (world.link("wlan0"), world.link("wwan0"));
+    let (short, long) = (wifi.measure_rtt().unwrap(), cellular.measure_rtt().unwrap());
+    assert!(short >= ms(20) && short < ms(40), "{short:?}");
+    assert!(long >= ms(60) && long < ms(80), "{long:?}");
+    wifi.set(|link| link.rtt = ms(5));
+    let short = wifi.measure_rtt().unwrap();
+    assert!(short >= ms(5) && short < ms(20), "{short:?}");
+    wifi.blackhole(Direction::Both);
+    assert!(wifi.measure_rtt().is_err());
+}
