@@ -45,6 +45,8 @@ pub(crate) struct Suspicion {
     pub(crate) hedged: u64,
     /// Whether copies may go on other legs (the allowance, or the second limit).
     pub(crate) hedge: bool,
+    /// Taken over from the peer, whose copies came in on another leg.
+    pub(crate) by_peer: bool,
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Silence: suspecting early, condemning late. See SESSION rules in PROTOCOL.md, "Detection".
+//! Silence: suspecting early, condemning late. The rules are in PROTOCOL.md, "Detection".
 
 use std::time::Duration;
 
@@ -108,6 +108,7 @@ impl Session {
             pings: 0,
             hedged: 0,
             hedge: !overdrawn,
+            by_peer: false,
         });
         if phase == Phase::Up || phase == Phase::AwaitProof {
             Self::ping_suspect(&mut self.legs[index], now);
@@ -126,6 +127,33 @@ impl Session {
         if !overdrawn {
             self.hedge_begins(role);
         }
+    }
+
+    /// New bytes came on a leg that only stands by: the peer suspects the active one. Its answers
+    /// would be late if this end had to find that out by itself.
+    pub(super) fn suspect_with_peer(&mut self, arrived_on: Role, now: Time) {
+        let active = self.active;
+        if arrived_on == active {
+            return;
+        }
+        let index = self
+            .legs
+            .iter()
+            .position(|leg| leg.role == active && leg.is_healthy());
+        let Some(leg) = index.and_then(|index| self.legs.get_mut(index)) else {
+            return;
+        };
+        leg.suspicion = Some(Suspicion {
+            base: now,
+            next_ping: None,
+            pings: 0,
+            hedged: 0,
+            hedge: true,
+            by_peer: true,
+        });
+        Self::ping_suspect(leg, now);
+        self.hedge_stall = Duration::ZERO;
+        self.hedge_begins(active);
     }
 
     fn hedge_begins(&mut self, role: Role) {

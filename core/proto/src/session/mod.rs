@@ -19,9 +19,6 @@ mod switch;
 mod timers;
 mod transmit;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::time::Duration;
 

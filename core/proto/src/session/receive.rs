@@ -115,12 +115,16 @@ impl Session {
         }
         match frame {
             Frame::Data { offset, payload } => {
-                self.leg_mut(leg, |leg| {
+                let role = self.leg_mut(leg, |leg| {
                     leg.ack_due = true;
                     leg.data_arrived(now);
+                    leg.role
                 });
                 if self.recv.insert(offset, payload)? {
                     self.progressed(now);
+                    if let Some(role) = role {
+                        self.suspect_with_peer(role, now);
+                    }
                 }
             }
             Frame::Ack { next, limit } => self.take_ack(Some(leg), next, limit, now)?,
@@ -234,9 +238,9 @@ impl Session {
         let answered = self.leg_mut(leg, |leg| {
             let at = leg.pong(id)?;
             let rtt = now.saturating_since(at);
-            if leg.suspicion.is_none() {
-                leg.rtt.sample(rtt);
-            }
+            // Acknowledgements tell nothing sure of this leg while copies go on another; a PONG
+            // does, and without it a path that became slower would be suspected for ever.
+            leg.rtt.sample(rtt.min(leg.rtt.condemn()));
             leg.last_progress = now;
             let proving = leg.role == Role::Primary && role_active == Role::Backup;
             if proving {
@@ -273,11 +277,10 @@ impl Session {
         if role != self.active {
             return;
         }
-        let hedged = suspicion.hedged;
-        if suspicion.hedge {
-            self.stats.needless_hedges += 1;
+        if !suspicion.by_peer {
+            self.stats.needless_hedges += u32::from(suspicion.hedge);
+            self.allowance.charge(suspicion.hedged, now);
         }
-        self.allowance.charge(hedged, now);
         self.hedge_ended(role, now);
     }
 

@@ -112,7 +112,7 @@ impl Session {
         let srtt = self
             .leg_on(from)
             .map_or(Duration::ZERO, |leg| leg.rtt.srtt());
-        self.announce_switch();
+        self.announce_switch(now);
         log::debug!(
             "switching to the {to} path ({reason}), epoch {}",
             self.epoch
@@ -145,8 +145,8 @@ impl Session {
         }
     }
 
-    /// Says on the active path which path that is.
-    fn announce_switch(&mut self) {
+    /// Says on the active path which path that is; a PING makes sure that it is heard there.
+    fn announce_switch(&mut self, now: Time) {
         let frame = Frame::Switch {
             epoch: self.epoch,
             active: self.active,
@@ -156,6 +156,7 @@ impl Session {
         for leg in &mut self.legs {
             if leg.is_up() && leg.role == self.active {
                 leg.push_control(&frame);
+                leg.ping(now);
             }
         }
     }
@@ -292,7 +293,7 @@ impl Session {
         }
         self.epoch = self.epoch.wrapping_add(1);
         self.active = Role::Primary;
-        self.announce_switch();
+        self.announce_switch(now);
         self.stats.failbacks += 1;
         log::debug!("going back to the primary path, epoch {}", self.epoch);
         self.after_switch(Role::Backup, Role::Primary, Duration::ZERO, now);
