@@ -7,6 +7,7 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use common::sys::repeated_bytes;
 use common::{PORT, connect_over, ms};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use twinpath_lab::{Counters, LinkSpec, Rate, World, world_or_skip};
@@ -51,26 +52,6 @@ fn download(world: &World, link: &'static str, bytes: usize) -> (std::time::Dura
         })
         .unwrap();
     (time, sender.join())
-}
-
-/// `tcpi_bytes_retrans`, at offset 208 of `struct tcp_info`.
-#[allow(unsafe_code, reason = "std has no accessor for TCP_INFO")]
-fn repeated_bytes(stream: &tokio::net::TcpStream) -> u64 {
-    use std::os::fd::AsRawFd as _;
-    let mut info = [0_u64; 40];
-    let mut length = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes to the array, which outlives the call.
-    let result = unsafe {
-        libc::getsockopt(
-            stream.as_raw_fd(),
-            libc::SOL_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    assert_eq!(result, 0);
-    info[208 / 8]
 }
 
 #[test]

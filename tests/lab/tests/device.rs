@@ -8,8 +8,9 @@ use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use common::sys::link_events;
 use common::{PATIENCE, PORT, connect_over, echo, echo_server, echo_server_on, ms};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -202,27 +203,8 @@ impl LinkEvents {
     fn listen() -> Self {
         let route = Some(Protocol::from(libc::NETLINK_ROUTE));
         let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, route).unwrap();
-        socket.bind(&Self::group()).unwrap();
+        socket.bind(&link_events()).unwrap();
         Self(socket)
-    }
-
-    #[allow(
-        unsafe_code,
-        reason = "socket2 has no constructor for netlink addresses"
-    )]
-    fn group() -> SockAddr {
-        // SAFETY: the closure fills in a sockaddr_nl, which the storage is large enough for, and
-        // the length is that of sockaddr_nl.
-        let built = unsafe {
-            SockAddr::try_init(|storage, length| {
-                let address = storage.cast::<libc::sockaddr_nl>();
-                (*address).nl_family = libc::AF_NETLINK as u16;
-                (*address).nl_groups = libc::RTMGRP_LINK as u32;
-                *length = size_of::<libc::sockaddr_nl>() as u32;
-                Ok(())
-            })
-        };
-        built.unwrap().1
     }
 
     fn next_within(&mut self, patience: Duration) -> bool {

@@ -8,34 +8,13 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use common::sys::is_mptcp;
 use common::{PORT, ms};
 use socket2::{Domain, Protocol, Socket, Type};
 use twinpath_lab::{Direction, LinkSpec, PepSpec, StripMode, World, world_or_skip};
 
-const TCP_IS_MPTCP: libc::c_int = 43;
-
 fn mptcp_socket() -> io::Result<Socket> {
     Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
-}
-
-/// Whether the connection is MPTCP at this moment.
-#[allow(unsafe_code, reason = "std and socket2 know nothing of TCP_IS_MPTCP")]
-fn is_mptcp(stream: &TcpStream) -> bool {
-    use std::os::fd::AsRawFd as _;
-    let mut value: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the option is one int, and both pointers outlive the call.
-    let result = unsafe {
-        libc::getsockopt(
-            stream.as_raw_fd(),
-            libc::SOL_TCP,
-            TCP_IS_MPTCP,
-            (&raw mut value).cast(),
-            &raw mut length,
-        )
-    };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
-    value == 1
 }
 
 /// An MPTCP echo server on a thread per connection; false without MPTCP in the kernel.

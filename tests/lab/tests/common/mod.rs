@@ -1,6 +1,9 @@
 //! What the tests of the lab share: an echo server, and connections bound to a link.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod sys;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
