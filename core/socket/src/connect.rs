@@ -28,8 +28,10 @@ pub async fn connect(addr: SocketAddr, opts: &ConnectOptions) -> io::Result<TcpS
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     apply(&SockRef::from(&socket), opts)?;
-    bind(&socket, &opts.binding, addr)?;
-    TcpSocket::from_std_stream(StdStream::from(socket)).connect(addr).await
+    bind(&socket, &opts.binding, addr, Direction::Out)?;
+    TcpSocket::from_std_stream(StdStream::from(socket))
+        .connect(addr)
+        .await
 }
 
 /// Sets the options of an accepted socket; what concerns its making (`binding`) is left out.
@@ -57,7 +59,7 @@ pub fn listen(addr: SocketAddr, opts: &ListenOptions) -> io::Result<TcpListener>
     if sys::REUSE_ADDRESS_ON_LISTEN {
         socket.set_reuse_address(true)?;
     }
-    bind(&socket, &opts.binding, addr)?;
+    bind(&socket, &opts.binding, addr, Direction::In)?;
     socket.bind(&addr.into())?;
     socket.listen(opts.backlog)?;
     TcpListener::from_std(StdListener::from(socket))
@@ -94,10 +96,26 @@ fn apply(socket: &SockRef<'_>, opts: &ConnectOptions) -> io::Result<()> {
     Ok(())
 }
 
-fn bind(socket: &Socket, binding: &Binding, addr: SocketAddr) -> io::Result<()> {
+/// What a socket is for: some platforms bind one that connects by its source address too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// It will connect.
+    Out,
+    /// It will listen.
+    In,
+}
+
+fn bind(
+    socket: &Socket,
+    binding: &Binding,
+    addr: SocketAddr,
+    direction: Direction,
+) -> io::Result<()> {
     let result = match binding {
         Binding::Unbound => return Ok(()),
-        Binding::Interface { name, index } => sys::bind_interface(socket, name, *index, addr),
+        Binding::Interface { name, index } => {
+            sys::bind_interface(socket, name, *index, addr, direction)
+        }
         Binding::AndroidNetwork(handle) => sys::bind_network(socket, *handle),
     };
     let error = match result {

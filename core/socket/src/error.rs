@@ -77,14 +77,23 @@ mod tests {
             name: "wlan9".into(),
             available: vec![Interface::new("wlan0", 2, InterfaceKind::Wifi), wwan0],
         };
-        assert_eq!(error.to_string(), "no interface named wlan9; there are: wlan0 (Wi-Fi), wwan0 (cellular, down)");
+        assert_eq!(
+            error.to_string(),
+            "no interface named wlan9; there are: wlan0 (Wi-Fi), wwan0 (cellular, down)"
+        );
         let error = io::Error::from(error);
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
     fn no_interface_at_all_is_said_so() {
-        let error = InterfaceError::NotFound { name: "wlan0".into(), available: Vec::new() };
-        assert_eq!(error.to_string(), "no interface named wlan0; there is none at all");
+        let error = InterfaceError::NotFound {
+            name: "wlan0".into(),
+            available: Vec::new(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "no interface named wlan0; there is none at all"
+        );
     }
 }

@@ -47,7 +47,10 @@ impl Interface {
     pub fn binding(&self) -> Binding {
         match self.network_handle {
             Some(handle) => Binding::AndroidNetwork(handle),
-            None => Binding::Interface { name: self.name.clone(), index: self.index },
+            None => Binding::Interface {
+                name: self.name.clone(),
+                index: self.index,
+            },
         }
     }
 
@@ -58,7 +61,9 @@ impl Interface {
         self.up
             && self.kind != InterfaceKind::Loopback
             && self.addresses.iter().any(|address| !is_link_local(address))
-            && self.has_default_route.is_none_or(|route| route.v4 || route.v6)
+            && self
+                .has_default_route
+                .is_none_or(|route| route.v4 || route.v6)
     }
 }
 
@@ -152,7 +157,10 @@ pub fn interfaces() -> Result<Vec<Interface>, InterfaceError> {
 
 /// What the operating system itself says, whatever was fed.
 pub(crate) fn from_system() -> Result<Vec<Interface>, InterfaceError> {
-    sys::interfaces().map_err(|source| InterfaceError::Os { action: "list interfaces", source })
+    sys::interfaces().map_err(|source| InterfaceError::Os {
+        action: "list interfaces",
+        source,
+    })
 }
 
 /// The interface of that name.
@@ -164,7 +172,10 @@ pub fn find(name: &str) -> Result<Interface, InterfaceError> {
     let available = interfaces()?;
     match available.iter().find(|interface| interface.name == name) {
         Some(interface) => Ok(interface.clone()),
-        None => Err(InterfaceError::NotFound { name: name.to_owned(), available }),
+        None => Err(InterfaceError::NotFound {
+            name: name.to_owned(),
+            available,
+        }),
     }
 }
 
@@ -182,7 +193,10 @@ mod tests {
         assert!(wlan0.is_usable());
         wlan0.has_default_route = Some(DefaultRoute::default());
         assert!(!wlan0.is_usable(), "known to have no default route");
-        wlan0.has_default_route = Some(DefaultRoute { v4: true, v6: false });
+        wlan0.has_default_route = Some(DefaultRoute {
+            v4: true,
+            v6: false,
+        });
         assert!(wlan0.is_usable());
         wlan0.up = false;
         assert!(!wlan0.is_usable());
@@ -191,7 +205,13 @@ mod tests {
     #[test]
     fn a_network_handle_goes_before_the_interface() {
         let mut wlan0 = Interface::new("wlan0", 2, InterfaceKind::Wifi);
-        assert_eq!(wlan0.binding(), Binding::Interface { name: "wlan0".into(), index: 2 });
+        assert_eq!(
+            wlan0.binding(),
+            Binding::Interface {
+                name: "wlan0".into(),
+                index: 2
+            }
+        );
         wlan0.network_handle = Some(7);
         assert_eq!(wlan0.binding(), Binding::AndroidNetwork(7));
     }

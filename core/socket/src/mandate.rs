@@ -33,7 +33,10 @@ impl Mandate {
 /// as one (an IPsec tunnel without an interface of its own), it is missed.
 #[must_use]
 pub fn system_mandate() -> Mandate {
-    Mandate { vpn: vpn(), proxy: feed::proxy() }
+    Mandate {
+        vpn: vpn(),
+        proxy: feed::proxy(),
+    }
 }
 
 fn vpn() -> Option<String> {
@@ -45,11 +48,17 @@ fn vpn() -> Option<String> {
     if feed::current().is_some() {
         known.extend(interface::from_system().unwrap_or_default());
     }
-    [v4, v6].into_iter().flatten().find_map(|source| owner(&known, source).filter(|it| it.kind == InterfaceKind::Vpn)).map(|it| it.name.clone())
+    [v4, v6]
+        .into_iter()
+        .flatten()
+        .find_map(|source| owner(&known, source).filter(|it| it.kind == InterfaceKind::Vpn))
+        .map(|it| it.name.clone())
 }
 
 fn owner(known: &[Interface], source: IpAddr) -> Option<&Interface> {
-    known.iter().find(|interface| interface.addresses.contains(&source))
+    known
+        .iter()
+        .find(|interface| interface.addresses.contains(&source))
 }
 
 fn source_towards(address: IpAddr) -> Option<IpAddr> {

@@ -71,7 +71,10 @@ impl ConnectOptions {
     /// The defaults, bound to something.
     #[must_use]
     pub fn bound_to(binding: Binding) -> Self {
-        Self { binding, ..Self::default() }
+        Self {
+            binding,
+            ..Self::default()
+        }
     }
 }
 
@@ -89,6 +92,10 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 1024, v6_only: false, binding: Binding::Unbound }
+        Self {
+            backlog: 1024,
+            v6_only: false,
+            binding: Binding::Unbound,
+        }
     }
 }

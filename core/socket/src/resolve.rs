@@ -32,13 +32,19 @@ pub async fn resolve(host: &str, port: u16, binding: &Binding) -> io::Result<Vec
     }
     let found = sys::resolve(host, port, binding).await?;
     if found.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, format!("the name {host} has no address on {binding}")));
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the name {host} has no address on {binding}"),
+        ));
     }
     Ok(interleave(found))
 }
 
 fn literal(host: &str) -> Option<IpAddr> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
     bare.parse().ok()
 }
 
@@ -66,16 +72,34 @@ mod tests {
 
     #[test]
     fn families_alternate_and_doubles_go() {
-        let found = ["192.0.2.1:1", "192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "[2001:db8::1]:1", "[2001:db8::2]:1"].map(|it| it.parse().unwrap());
+        let found = [
+            "192.0.2.1:1",
+            "192.0.2.1:1",
+            "192.0.2.2:1",
+            "192.0.2.3:1",
+            "[2001:db8::1]:1",
+            "[2001:db8::2]:1",
+        ]
+        .map(|it| it.parse().unwrap());
         let ordered = interleave(found.to_vec());
-        let expected: [SocketAddr; 5] = ["[2001:db8::1]:1", "192.0.2.1:1", "[2001:db8::2]:1", "192.0.2.2:1", "192.0.2.3:1"].map(|it| it.parse().unwrap());
+        let expected: [SocketAddr; 5] = [
+            "[2001:db8::1]:1",
+            "192.0.2.1:1",
+            "[2001:db8::2]:1",
+            "192.0.2.2:1",
+            "192.0.2.3:1",
+        ]
+        .map(|it| it.parse().unwrap());
         assert_eq!(ordered, expected);
     }
 
     #[test]
     fn literals_are_seen_with_and_without_brackets() {
         assert_eq!(literal("192.0.2.1"), Some("192.0.2.1".parse().unwrap()));
-        assert_eq!(literal("[2001:db8::1]"), Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(
+            literal("[2001:db8::1]"),
+            Some("2001:db8::1".parse().unwrap())
+        );
         assert_eq!(literal("2001:db8::1"), Some("2001:db8::1".parse().unwrap()));
         assert_eq!(literal("localhost"), None);
         assert_eq!(literal("[localhost]"), None);

@@ -10,7 +10,12 @@ mod android;
 mod apple;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(not(any(target_os = "android", target_os = "linux", target_vendor = "apple", windows)))]
+#[cfg(not(any(
+    target_os = "android",
+    target_os = "linux",
+    target_vendor = "apple",
+    windows
+)))]
 mod other;
 #[cfg(windows)]
 mod windows;
@@ -21,11 +26,17 @@ use android as os;
 use apple as os;
 #[cfg(target_os = "linux")]
 use linux as os;
-#[cfg(not(any(target_os = "android", target_os = "linux", target_vendor = "apple", windows)))]
+#[cfg(not(any(
+    target_os = "android",
+    target_os = "linux",
+    target_vendor = "apple",
+    windows
+)))]
 use other as os;
 #[cfg(windows)]
 use windows as os;
 
 pub(crate) use os::{
-    Events, REUSE_ADDRESS_ON_LISTEN, bind_interface, bind_network, boottime, interfaces, resolve, set_notsent_lowat, set_user_timeout, tcp_health,
+    Events, REUSE_ADDRESS_ON_LISTEN, bind_interface, bind_network, boottime, interfaces, resolve,
+    set_notsent_lowat, set_user_timeout, tcp_health,
 };

@@ -14,8 +14,11 @@ use super::{
 };
 use crate::{Interface, watch::Urgency};
 
-const GROUPS: libc::c_int =
-    libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR | libc::RTMGRP_IPV4_ROUTE | libc::RTMGRP_IPV6_ROUTE;
+const GROUPS: libc::c_int = libc::RTMGRP_LINK
+    | libc::RTMGRP_IPV4_IFADDR
+    | libc::RTMGRP_IPV6_IFADDR
+    | libc::RTMGRP_IPV4_ROUTE
+    | libc::RTMGRP_IPV6_ROUTE;
 
 /// Events of the namespace that this was made in, and the list as that namespace has it, whatever thread asks.
 #[derive(Debug)]
@@ -29,7 +32,11 @@ impl Events {
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: a Socket owns its descriptor, which stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register(netlink::listener(GROUPS)?) }?;
-        Ok(Self { socket, query: Query::new()?, buffer: vec![0; netlink::DATAGRAM] })
+        Ok(Self {
+            socket,
+            query: Query::new()?,
+            buffer: vec![0; netlink::DATAGRAM],
+        })
     }
 
     pub(crate) fn interfaces(&mut self) -> io::Result<Vec<Interface>> {
@@ -62,7 +69,9 @@ fn drain(mut socket: &Socket, buffer: &mut [u8]) -> Option<Urgency> {
     let mut most = None;
     loop {
         let found = match socket.read(buffer) {
-            Ok(length) => message::messages(&buffer[..length]).filter_map(urgency).reduce(worse),
+            Ok(length) => message::messages(&buffer[..length])
+                .filter_map(urgency)
+                .reduce(worse),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return most,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             // Events were lost, whichever they were; those behind them are still to be read.
@@ -82,7 +91,13 @@ fn worse(one: Urgency, other: Urgency) -> Urgency {
 
 fn urgency(message: Message<'_>) -> Option<Urgency> {
     match message.kind {
-        libc::RTM_NEWLINK => Link::parse(message.payload).map(|link| if link.is_up() { Urgency::Gain } else { Urgency::Loss }),
+        libc::RTM_NEWLINK => Link::parse(message.payload).map(|link| {
+            if link.is_up() {
+                Urgency::Gain
+            } else {
+                Urgency::Loss
+            }
+        }),
         libc::RTM_DELLINK => Link::parse(message.payload).map(|_| Urgency::Loss),
         libc::RTM_NEWADDR => Some(Urgency::Gain),
         libc::RTM_DELADDR => Some(Urgency::Loss),

@@ -24,7 +24,11 @@ struct Device {
 
 pub(super) fn of(link: &Link) -> InterfaceKind {
     // Virtual links have a word of their own in netlink; only hardware has to be looked up.
-    let device = if link.info_kind.is_none() { Device::read(link) } else { Device::default() };
+    let device = if link.info_kind.is_none() {
+        Device::read(link)
+    } else {
+        Device::default()
+    };
     classify(link, &device)
 }
 
@@ -35,7 +39,11 @@ fn classify(link: &Link, device: &Device) -> InterfaceKind {
     if link.flags & libc::IFF_LOOPBACK as u32 != 0 {
         return InterfaceKind::Loopback;
     }
-    if device.wireless || devtype == "wlan" || info_kind == "virt_wifi" || ARPHRD_IEEE80211.contains(&link.hardware) {
+    if device.wireless
+        || devtype == "wlan"
+        || info_kind == "virt_wifi"
+        || ARPHRD_IEEE80211.contains(&link.hardware)
+    {
         return InterfaceKind::Wifi;
     }
     if devtype == "wwan" || matches!(info_kind, "wwan" | "rmnet") || link.hardware == ARPHRD_RAWIP {
@@ -44,8 +52,28 @@ fn classify(link: &Link, device: &Device) -> InterfaceKind {
     if let by_name @ (InterfaceKind::Wifi | InterfaceKind::Cellular) = names::kind(&link.name) {
         return by_name;
     }
-    let tunnel = matches!(info_kind, "tun" | "wireguard" | "ovpn" | "ppp" | "xfrm" | "vti" | "vti6" | "gre" | "ip6gre" | "ipip" | "ip6tnl" | "sit");
-    if tunnel || matches!(link.hardware, ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT | ARPHRD_IPGRE) || link.name.starts_with("ipsec") {
+    let tunnel = matches!(
+        info_kind,
+        "tun"
+            | "wireguard"
+            | "ovpn"
+            | "ppp"
+            | "xfrm"
+            | "vti"
+            | "vti6"
+            | "gre"
+            | "ip6gre"
+            | "ipip"
+            | "ip6tnl"
+            | "sit"
+    );
+    if tunnel
+        || matches!(
+            link.hardware,
+            ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT | ARPHRD_IPGRE
+        )
+        || link.name.starts_with("ipsec")
+    {
         return InterfaceKind::Vpn;
     }
     if link.hardware == ARPHRD_ETHER && !matches!(info_kind, "dummy" | "ifb" | "nlmon") {
@@ -58,14 +86,19 @@ impl Device {
     /// Nothing if sysfs is not there, or shows the devices of another network namespace, where the name may be another interface's.
     fn read(link: &Link) -> Self {
         let folder = Path::new("/sys/class/net").join(&link.name);
-        let index = fs::read_to_string(folder.join("ifindex")).ok().and_then(|text| text.trim().parse().ok());
+        let index = fs::read_to_string(folder.join("ifindex"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
         if index != Some(link.index) {
             return Self::default();
         }
         let uevent = fs::read_to_string(folder.join("uevent")).unwrap_or_default();
         Self {
             wireless: folder.join("wireless").exists() || folder.join("phy80211").exists(),
-            devtype: uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE=")).map(str::to_owned),
+            devtype: uevent
+                .lines()
+                .find_map(|line| line.strip_prefix("DEVTYPE="))
+                .map(str::to_owned),
         }
     }
 }
@@ -75,7 +108,13 @@ mod tests {
     use super::*;
 
     fn link(name: &str, hardware: u16, info_kind: Option<&str>) -> Link {
-        Link { index: 5, name: name.into(), hardware, flags: 0, info_kind: info_kind.map(str::to_owned) }
+        Link {
+            index: 5,
+            name: name.into(),
+            hardware,
+            flags: 0,
+            info_kind: info_kind.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -88,27 +127,61 @@ mod tests {
             ("tun0", InterfaceKind::Vpn),
             ("office", InterfaceKind::Vpn),
         ] {
-            assert_eq!(classify(&link(name, 0xfffe, Some("tun")), &Device::default()), expected, "{name}");
+            assert_eq!(
+                classify(&link(name, 0xfffe, Some("tun")), &Device::default()),
+                expected,
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn hardware_goes_before_names() {
-        let wlan = Device { wireless: true, devtype: None };
-        let wwan = Device { wireless: false, devtype: Some("wwan".into()) };
-        assert_eq!(classify(&link("radio7", ARPHRD_ETHER, None), &wlan), InterfaceKind::Wifi);
-        assert_eq!(classify(&link("usb0", ARPHRD_ETHER, None), &wwan), InterfaceKind::Cellular);
-        assert_eq!(classify(&link("qmi0", ARPHRD_RAWIP, None), &Device::default()), InterfaceKind::Cellular);
+        let wlan = Device {
+            wireless: true,
+            devtype: None,
+        };
+        let wwan = Device {
+            wireless: false,
+            devtype: Some("wwan".into()),
+        };
+        assert_eq!(
+            classify(&link("radio7", ARPHRD_ETHER, None), &wlan),
+            InterfaceKind::Wifi
+        );
+        assert_eq!(
+            classify(&link("usb0", ARPHRD_ETHER, None), &wwan),
+            InterfaceKind::Cellular
+        );
+        assert_eq!(
+            classify(&link("qmi0", ARPHRD_RAWIP, None), &Device::default()),
+            InterfaceKind::Cellular
+        );
     }
 
     #[test]
     fn cables_tunnels_and_the_rest() {
         let nothing = Device::default();
-        assert_eq!(classify(&link("eth0", ARPHRD_ETHER, None), &nothing), InterfaceKind::Wired);
-        assert_eq!(classify(&link("eth0", ARPHRD_ETHER, Some("veth")), &nothing), InterfaceKind::Wired);
-        assert_eq!(classify(&link("dummy0", ARPHRD_ETHER, Some("dummy")), &nothing), InterfaceKind::Other);
-        assert_eq!(classify(&link("wg0", 0xfffe, Some("wireguard")), &nothing), InterfaceKind::Vpn);
-        assert_eq!(classify(&link("ppp0", ARPHRD_PPP, None), &nothing), InterfaceKind::Vpn);
+        assert_eq!(
+            classify(&link("eth0", ARPHRD_ETHER, None), &nothing),
+            InterfaceKind::Wired
+        );
+        assert_eq!(
+            classify(&link("eth0", ARPHRD_ETHER, Some("veth")), &nothing),
+            InterfaceKind::Wired
+        );
+        assert_eq!(
+            classify(&link("dummy0", ARPHRD_ETHER, Some("dummy")), &nothing),
+            InterfaceKind::Other
+        );
+        assert_eq!(
+            classify(&link("wg0", 0xfffe, Some("wireguard")), &nothing),
+            InterfaceKind::Vpn
+        );
+        assert_eq!(
+            classify(&link("ppp0", ARPHRD_PPP, None), &nothing),
+            InterfaceKind::Vpn
+        );
         let mut lo = link("lo", 772, None);
         lo.flags = libc::IFF_LOOPBACK as u32;
         assert_eq!(classify(&lo, &nothing), InterfaceKind::Loopback);

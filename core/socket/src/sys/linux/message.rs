@@ -39,7 +39,12 @@ pub(super) fn messages(mut rest: &[u8]) -> impl Iterator<Item = Message<'_>> {
         let (kind, flags, sequence) = (u16_at(rest, 4)?, u16_at(rest, 6)?, u32_at(rest, 8)?);
         let payload = rest.get(HEADER..length)?;
         rest = rest.get(aligned(length)..).unwrap_or_default();
-        Some(Message { kind, flags, sequence, payload })
+        Some(Message {
+            kind,
+            flags,
+            sequence,
+            payload,
+        })
     })
 }
 
@@ -91,11 +96,21 @@ impl Link {
         if *payload.first()? != libc::AF_UNSPEC as u8 {
             return None;
         }
-        let mut link = Self { index: u32_at(payload, 4)?, name: String::new(), hardware: u16_at(payload, 2)?, flags: u32_at(payload, 8)?, info_kind: None };
+        let mut link = Self {
+            index: u32_at(payload, 4)?,
+            name: String::new(),
+            hardware: u16_at(payload, 2)?,
+            flags: u32_at(payload, 8)?,
+            info_kind: None,
+        };
         for (kind, value) in attributes(payload.get(16..)?) {
             match kind {
                 IFLA_IFNAME => link.name = text(value),
-                IFLA_LINKINFO => link.info_kind = attributes(value).find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, value)| text(value)),
+                IFLA_LINKINFO => {
+                    link.info_kind = attributes(value)
+                        .find(|(kind, _)| *kind == IFLA_INFO_KIND)
+                        .map(|(_, value)| text(value))
+                }
                 _ => {}
             }
         }
@@ -203,7 +218,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 fn text(value: &[u8]) -> String {
-    let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
+    let end = value
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(value.len());
     String::from_utf8_lossy(&value[..end]).into_owned()
 }
 
@@ -211,7 +229,9 @@ fn ip(value: &[u8]) -> Option<IpAddr> {
     if let Ok(four) = <[u8; 4]>::try_from(value) {
         return Some(Ipv4Addr::from(four).into());
     }
-    <[u8; 16]>::try_from(value).ok().map(|sixteen| Ipv6Addr::from(sixteen).into())
+    <[u8; 16]>::try_from(value)
+        .ok()
+        .map(|sixteen| Ipv6Addr::from(sixteen).into())
 }
 
 #[cfg(test)]
@@ -227,7 +247,20 @@ mod tests {
     }
 
     fn route(family: i32, prefix: u8, attributes: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = vec![family as u8, prefix, 0, 0, 254, 0, 0, RTN_UNICAST, 0, 0, 0, 0];
+        let mut bytes = vec![
+            family as u8,
+            prefix,
+            0,
+            0,
+            254,
+            0,
+            0,
+            RTN_UNICAST,
+            0,
+            0,
+            0,
+            0,
+        ];
         bytes.extend(attributes.concat());
         bytes
     }
@@ -238,7 +271,10 @@ mod tests {
         bytes.extend_from_slice(&7u32.to_ne_bytes());
         bytes.extend(attribute(IFA_ADDRESS, &[10, 0, 0, 2]));
         bytes.extend(attribute(IFA_LOCAL, &[10, 0, 0, 1]));
-        assert_eq!(parse_address(&bytes), Some((7, "10.0.0.1".parse().unwrap())));
+        assert_eq!(
+            parse_address(&bytes),
+            Some((7, "10.0.0.1".parse().unwrap()))
+        );
         bytes.extend(attribute(IFA_FLAGS, &IFA_F_TENTATIVE.to_ne_bytes()));
         assert_eq!(parse_address(&bytes), None, "tentative");
     }
@@ -246,21 +282,51 @@ mod tests {
     #[test]
     fn default_routes_and_halves_are_told_from_others() {
         let oif = attribute(RTA_OIF, &3u32.to_ne_bytes());
-        let found = |family, prefix, more: &[Vec<u8>]| DefaultRouteMessage::parse(&route(family, prefix, more)).map(|it| it.interfaces);
-        assert_eq!(found(libc::AF_INET, 0, &[oif.clone()]), Some(vec![3]));
-        assert_eq!(found(libc::AF_INET, 1, &[attribute(RTA_DST, &[128, 0, 0, 0]), oif.clone()]), Some(vec![3]));
-        assert_eq!(found(libc::AF_INET, 3, &[attribute(RTA_DST, &[0x20, 0, 0, 0]), oif.clone()]), None);
-        assert_eq!(found(libc::AF_INET, 24, &[oif.clone()]), None);
+        let found = |family, prefix, more: &[Vec<u8>]| {
+            DefaultRouteMessage::parse(&route(family, prefix, more)).map(|it| it.interfaces)
+        };
+        assert_eq!(
+            found(libc::AF_INET, 0, std::slice::from_ref(&oif)),
+            Some(vec![3])
+        );
+        assert_eq!(
+            found(
+                libc::AF_INET,
+                1,
+                &[attribute(RTA_DST, &[128, 0, 0, 0]), oif.clone()]
+            ),
+            Some(vec![3])
+        );
+        assert_eq!(
+            found(
+                libc::AF_INET,
+                3,
+                &[attribute(RTA_DST, &[0x20, 0, 0, 0]), oif.clone()]
+            ),
+            None
+        );
+        assert_eq!(found(libc::AF_INET, 24, std::slice::from_ref(&oif)), None);
         let mut internet = vec![0x20];
         internet.resize(16, 0);
-        assert_eq!(found(libc::AF_INET6, 3, &[attribute(RTA_DST, &internet), oif.clone()]), Some(vec![3]));
+        assert_eq!(
+            found(
+                libc::AF_INET6,
+                3,
+                &[attribute(RTA_DST, &internet), oif.clone()]
+            ),
+            Some(vec![3])
+        );
         let mut hops = Vec::new();
         for (flags, index) in [(0u8, 4u32), (1, 5), (0, 6)] {
             hops.extend_from_slice(&8u16.to_ne_bytes());
             hops.extend_from_slice(&[flags, 0]);
             hops.extend_from_slice(&index.to_ne_bytes());
         }
-        assert_eq!(found(libc::AF_INET, 0, &[attribute(RTA_MULTIPATH, &hops)]), Some(vec![4, 6]), "a dead next hop is none");
+        assert_eq!(
+            found(libc::AF_INET, 0, &[attribute(RTA_MULTIPATH, &hops)]),
+            Some(vec![4, 6]),
+            "a dead next hop is none"
+        );
     }
 
     #[test]
@@ -269,7 +335,10 @@ mod tests {
         for cut in 0..request.len() {
             assert_eq!(messages(&request[..cut]).count(), 0, "cut at {cut}");
         }
-        assert_eq!(messages(&request).next().map(|it| (it.kind, it.sequence)), Some((libc::RTM_GETLINK, 9)));
+        assert_eq!(
+            messages(&request).next().map(|it| (it.kind, it.sequence)),
+            Some((libc::RTM_GETLINK, 9))
+        );
         // A length of zero must not be read for ever.
         assert_eq!(messages(&[0; 64]).count(), 0);
         assert_eq!(attributes(&[0; 64]).count(), 0);
@@ -277,7 +346,11 @@ mod tests {
         for kind in 0..4u8 {
             for length in 0..40 {
                 let junk = vec![kind; length];
-                let _ = (Link::parse(&junk), parse_address(&junk), DefaultRouteMessage::parse(&junk));
+                let _ = (
+                    Link::parse(&junk),
+                    parse_address(&junk),
+                    DefaultRouteMessage::parse(&junk),
+                );
             }
         }
     }

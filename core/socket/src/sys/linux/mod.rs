@@ -12,9 +12,9 @@ use socket2::{SockRef, Socket};
 use tokio::net::lookup_host;
 
 pub(crate) use self::{events::Events, list::interfaces};
-pub(crate) use super::shared::tcp_info::tcp_health;
 use super::shared::clock;
-use crate::Binding;
+pub(crate) use super::shared::tcp_info::tcp_health;
+use crate::{Binding, connect::Direction};
 
 /// Without it a server could not start again while its old connections are in TIME_WAIT.
 pub(crate) const REUSE_ADDRESS_ON_LISTEN: bool = true;
@@ -25,19 +25,30 @@ pub(crate) fn boottime() -> Duration {
 }
 
 /// The route must exist with this interface as its way out, or connect says ENETUNREACH. Unprivileged since Linux 5.7 for a socket that is not bound yet.
-pub(crate) fn bind_interface(socket: &Socket, name: &str, index: u32, _addr: SocketAddr) -> io::Result<()> {
+pub(crate) fn bind_interface(
+    socket: &Socket,
+    name: &str,
+    index: u32,
+    _addr: SocketAddr,
+    _direction: Direction,
+) -> io::Result<()> {
     let Some(index) = NonZeroU32::new(index) else {
         return socket.bind_device(Some(name.as_bytes()));
     };
     // The option is the same for both families. Its number came with Linux 5.1; and an interface that was made anew has kept its name only.
     match socket.bind_device_by_index_v4(Some(index)) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOPROTOOPT | libc::ENODEV)) => socket.bind_device(Some(name.as_bytes())),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOPROTOOPT | libc::ENODEV)) => {
+            socket.bind_device(Some(name.as_bytes()))
+        }
         result => result,
     }
 }
 
 pub(crate) fn bind_network(_socket: &Socket, _handle: u64) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "only Android has network handles; bind to an interface"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "only Android has network handles; bind to an interface",
+    ))
 }
 
 pub(crate) fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> io::Result<()> {
@@ -48,6 +59,10 @@ pub(crate) fn set_notsent_lowat(socket: &SockRef<'_>, bytes: u32) -> io::Result<
     socket.set_tcp_notsent_lowat(bytes)
 }
 
-pub(crate) async fn resolve(host: &str, port: u16, _binding: &Binding) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn resolve(
+    host: &str,
+    port: u16,
+    _binding: &Binding,
+) -> io::Result<Vec<SocketAddr>> {
     Ok(lookup_host((host, port)).await?.collect())
 }

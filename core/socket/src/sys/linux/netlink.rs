@@ -17,7 +17,11 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 const DUMP_TRIES: usize = 4;
 
 fn open() -> io::Result<Socket> {
-    Socket::new(Domain::from(libc::AF_NETLINK), Type::from(libc::SOCK_RAW), Some(Protocol::from(libc::NETLINK_ROUTE)))
+    Socket::new(
+        Domain::from(libc::AF_NETLINK),
+        Type::from(libc::SOCK_RAW),
+        Some(Protocol::from(libc::NETLINK_ROUTE)),
+    )
 }
 
 /// A non-blocking socket that hears the events of `groups` (`RTMGRP_…`).
@@ -53,15 +57,26 @@ impl Query {
         let socket = open()?;
         // The kernel answers a dump inside the system call; this is for the case that it does not.
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-        Ok(Self { socket, sequence: 0, buffer: vec![0; DATAGRAM] })
+        Ok(Self {
+            socket,
+            sequence: 0,
+            buffer: vec![0; DATAGRAM],
+        })
     }
 
     /// Hands every message of a dump to `parse` and collects what it makes of them.
-    pub(super) fn dump<T>(&mut self, kind: u16, family: libc::c_int, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+    pub(super) fn dump<T>(
+        &mut self,
+        kind: u16,
+        family: libc::c_int,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
         let mut found = Vec::new();
         for _ in 0..DUMP_TRIES {
             found.clear();
-            if self.dump_once(kind, family, &mut |message| found.extend(parse(message.payload)))? {
+            if self.dump_once(kind, family, &mut |message| {
+                found.extend(parse(message.payload))
+            })? {
                 break;
             }
         }
@@ -70,14 +85,22 @@ impl Query {
     }
 
     /// Whether the dump was all of one moment.
-    fn dump_once(&mut self, kind: u16, family: libc::c_int, each: &mut dyn FnMut(Message<'_>)) -> io::Result<bool> {
+    fn dump_once(
+        &mut self,
+        kind: u16,
+        family: libc::c_int,
+        each: &mut dyn FnMut(Message<'_>),
+    ) -> io::Result<bool> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
-        self.socket.write_all(&message::dump_request(kind, family as u8, sequence))?;
+        self.socket
+            .write_all(&message::dump_request(kind, family as u8, sequence))?;
         let mut consistent = true;
         loop {
             let length = self.socket.read(&mut self.buffer)?;
-            for message in message::messages(&self.buffer[..length]).filter(|message| message.sequence == sequence) {
+            for message in message::messages(&self.buffer[..length])
+                .filter(|message| message.sequence == sequence)
+            {
                 consistent &= message.flags & NLM_F_DUMP_INTR == 0;
                 match libc::c_int::from(message.kind) {
                     libc::NLMSG_DONE => return Ok(consistent),

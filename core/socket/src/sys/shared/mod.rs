@@ -6,5 +6,7 @@ pub(super) mod clock;
 pub(super) mod ifaddrs;
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(super) mod names;
+#[cfg(not(any(target_os = "linux", target_vendor = "apple", windows)))]
+pub(super) mod silent;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) mod tcp_info;

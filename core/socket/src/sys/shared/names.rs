@@ -5,7 +5,9 @@ use crate::InterfaceKind;
 /// Linux's drivers and `systemd` name wireless interfaces so (`wlan0`, `wlp3s0`, `wlx00c0ca…`).
 const WIFI: [&str; 6] = ["wlan", "wlp", "wls", "wlx", "wlo", "wifi"];
 /// Qualcomm, MediaTek, older Androids, `systemd`, and one for laboratories.
-const CELLULAR: [&str; 10] = ["wwan", "wwp", "wwx", "wws", "rmnet", "r_rmnet", "ccmni", "pdp_ip", "seth_", "cell"];
+const CELLULAR: [&str; 10] = [
+    "wwan", "wwp", "wwx", "wws", "rmnet", "r_rmnet", "ccmni", "pdp_ip", "seth_", "cell",
+];
 const VPN: [&str; 6] = ["tun", "utun", "ppp", "ipsec", "wg", "tap"];
 const WIRED: [&str; 5] = ["eth", "enp", "ens", "eno", "enx"];
 

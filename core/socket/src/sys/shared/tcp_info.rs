@@ -1,5 +1,8 @@
 //! `TCP_INFO`, for Linux and Android.
-#![allow(unsafe_code, reason = "getsockopt with a struct that socket2 does not know, and one ioctl")]
+#![allow(
+    unsafe_code,
+    reason = "getsockopt with a struct that socket2 does not know, and one ioctl"
+)]
 
 use std::{io, mem, os::fd::AsRawFd, time::Duration};
 
@@ -10,7 +13,10 @@ use crate::TcpHealth;
 /// The kernel's `struct tcp_info` (include/uapi/linux/tcp.h) as of Linux 6.10. It only grows at its end, and a kernel fills as much of it as it knows.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-#[allow(dead_code, reason = "the layout is the kernel's, and not all of it is used")]
+#[allow(
+    dead_code,
+    reason = "the layout is the kernel's, and not all of it is used"
+)]
 struct TcpInfo {
     state: u8,
     ca_state: u8,
@@ -76,7 +82,8 @@ struct TcpInfo {
 /// `Some(field)` if the kernel's answer of `$length` bytes reached as far as the field.
 macro_rules! told {
     ($info:ident.$field:ident, $length:ident) => {
-        ($length >= mem::offset_of!(TcpInfo, $field) + size_of_val(&$info.$field)).then_some($info.$field)
+        ($length >= mem::offset_of!(TcpInfo, $field) + size_of_val(&$info.$field))
+            .then_some($info.$field)
     };
 }
 
@@ -87,9 +94,13 @@ pub(crate) fn tcp_health(stream: &TcpStream) -> io::Result<TcpHealth> {
     Ok(TcpHealth {
         // The kernel's zero means "no sample yet".
         srtt: told!(info.rtt, length).filter(|us| *us != 0).map(micros),
-        rttvar: told!(info.rttvar, length).filter(|_| info.rtt != 0).map(micros),
+        rttvar: told!(info.rttvar, length)
+            .filter(|_| info.rtt != 0)
+            .map(micros),
         // All ones: no sample yet.
-        min_rtt: told!(info.min_rtt, length).filter(|us| *us != 0 && *us != u32::MAX).map(micros),
+        min_rtt: told!(info.min_rtt, length)
+            .filter(|us| *us != 0 && *us != u32::MAX)
+            .map(micros),
         rto: told!(info.rto, length).map(micros),
         unacked: told!(info.unacked, length),
         in_flight_bytes: None,
@@ -114,7 +125,15 @@ fn query(stream: &TcpStream) -> io::Result<(TcpInfo, usize)> {
     let mut info = TcpInfo::default();
     let mut length = size_of::<TcpInfo>() as libc::socklen_t;
     // SAFETY: the descriptor is open for as long as `stream` is borrowed; `info` is `length` bytes of plain integers, any values of which are valid.
-    let status = unsafe { libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &raw mut length) };
+    let status = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
     if status != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -149,7 +168,11 @@ mod tests {
 
     #[test]
     fn fields_that_an_old_kernel_does_not_know_are_none() {
-        let info = TcpInfo { rtt: 1, min_rtt: 2, ..TcpInfo::default() };
+        let info = TcpInfo {
+            rtt: 1,
+            min_rtt: 2,
+            ..TcpInfo::default()
+        };
         let length = 104;
         assert_eq!(told!(info.rtt, length), Some(1));
         assert_eq!(told!(info.total_retrans, length), Some(0));

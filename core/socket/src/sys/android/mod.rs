@@ -1,0 +1,61 @@
+//! Android, from API level 24: networks rather than interfaces. The lists and the changes are best fed from `ConnectivityManager`, since netlink is closed to apps.
+
+mod network;
+
+use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
+
+use socket2::{SockRef, Socket};
+use tokio::net::lookup_host;
+
+pub(crate) use self::network::bind_network;
+use super::shared::{clock, ifaddrs, names};
+pub(crate) use super::shared::{silent::Events, tcp_info::tcp_health};
+use crate::{Binding, Interface, connect::Direction};
+
+pub(crate) const REUSE_ADDRESS_ON_LISTEN: bool = true;
+
+pub(crate) fn boottime() -> Duration {
+    clock::read(libc::CLOCK_BOOTTIME).unwrap_or_default()
+}
+
+pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
+    ifaddrs::list(|name, _flags| names::kind(name))
+}
+
+/// Without a network handle: the kernel allows it, but it goes around Android's own choice of networks.
+pub(crate) fn bind_interface(
+    socket: &Socket,
+    name: &str,
+    index: u32,
+    _addr: SocketAddr,
+    _direction: Direction,
+) -> io::Result<()> {
+    let Some(index) = NonZeroU32::new(index) else {
+        return socket.bind_device(Some(name.as_bytes()));
+    };
+    match socket.bind_device_by_index_v4(Some(index)) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOPROTOOPT | libc::ENODEV)) => {
+            socket.bind_device(Some(name.as_bytes()))
+        }
+        result => result,
+    }
+}
+
+pub(crate) fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(timeout))
+}
+
+pub(crate) fn set_notsent_lowat(socket: &SockRef<'_>, bytes: u32) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(bytes)
+}
+
+pub(crate) async fn resolve(
+    host: &str,
+    port: u16,
+    binding: &Binding,
+) -> io::Result<Vec<SocketAddr>> {
+    match binding {
+        Binding::AndroidNetwork(handle) => network::resolve(host, port, *handle).await,
+        _ => Ok(lookup_host((host, port)).await?.collect()),
+    }
+}
