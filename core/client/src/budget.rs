@@ -73,8 +73,18 @@ impl Budget {
         self.change(|inner| inner.used = used);
     }
 
-    pub(crate) fn set_roaming(&self, roaming: bool) {
-        self.change(|inner| inner.roaming = roaming);
+    /// True if that is news.
+    pub(crate) fn set_roaming(&self, roaming: bool) -> bool {
+        let news = self.lock().roaming != roaming;
+        if news {
+            self.change(|inner| inner.roaming = roaming);
+        }
+        news
+    }
+
+    /// The time until the day ends and everything may be spent anew.
+    pub(crate) fn until_renewal(&self) -> Duration {
+        DAY.saturating_sub(clock::now().saturating_since(self.lock().day_began))
     }
 
     pub(crate) fn set_data_saving(&self, data_saving: bool) {
@@ -113,29 +123,43 @@ pub(crate) struct BudgetShare {
     budget: Budget,
     charged: u64,
     heard: u64,
+    /// The connection began on the only interface there was, and that is its right: it has no limit until the primary
+    /// path comes, for plain TCP would have none either.
+    exempt: bool,
 }
 
 impl BudgetShare {
     /// A share, and what its session may spend at first.
-    pub(crate) fn new(budget: &Budget) -> (Self, Option<u64>) {
+    pub(crate) fn new(budget: &Budget, exempt: bool) -> (Self, Option<u64>) {
         let mut inner = budget.lock();
         let remaining = inner.remaining(clock::now());
         let heard = inner.generation;
         drop(inner);
-        (
-            Self {
-                budget: budget.clone(),
-                charged: 0,
-                heard,
-            },
-            remaining,
-        )
+        let share = Self {
+            budget: budget.clone(),
+            charged: 0,
+            heard,
+            exempt,
+        };
+        (share, if exempt { None } else { remaining })
+    }
+
+    /// The primary path is there: what goes on the backup counts from here on.
+    pub(crate) fn end_exemption(&mut self) {
+        if self.exempt {
+            self.exempt = false;
+            self.heard = self.heard.wrapping_sub(1);
+        }
     }
 
     /// Called at every turn of the driver, before anything is sent.
     pub(crate) fn settle(&mut self, session: &mut Session, now: Time) {
         let (sent, received) = session.path_bytes(Role::Backup);
         let spent = sent + received;
+        if self.exempt {
+            self.charged = spent;
+            return;
+        }
         let mut inner = self.budget.lock();
         if spent > self.charged {
             inner.used += spent - self.charged;

@@ -50,7 +50,7 @@ pub(crate) enum Inner {
         shared: Arc<Shared>,
         linger: Duration,
     },
-    Plain(plain::Shared),
+    Plain(Box<plain::Shared>),
 }
 
 impl Drop for Inner {
@@ -73,7 +73,7 @@ impl Connection {
 
     /// Plain TCP, or what takes its place on this platform.
     pub(crate) fn over_stream(stream: LegStream, shared: plain::Shared) -> Self {
-        let inner = Arc::new(Inner::Plain(shared));
+        let inner = Arc::new(Inner::Plain(Box::new(shared)));
         let (read, write) = plain::split(stream);
         Self {
             read: ReadHalf::over_plain(Arc::clone(&inner), read),

@@ -63,6 +63,21 @@ pub enum ModeReason {
     Accepted,
 }
 
+impl ModeReason {
+    /// Chosen for the peer or by what there is, not demanded by anything.
+    pub(crate) const fn is_by_choice(&self) -> bool {
+        matches!(
+            self,
+            Self::Gateway | Self::AnyServer | Self::OneInterface(_)
+        )
+    }
+
+    /// The device or the target demands one path, however many there are.
+    pub(crate) const fn is_mandate(&self) -> bool {
+        matches!(self, Self::Vpn(_) | Self::Proxy | Self::PrivateTarget)
+    }
+}
+
 impl fmt::Display for ModeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,7 @@
 //! Both ends of a session in one process: what a connection promises, over paths that fail.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;

@@ -66,7 +66,7 @@ impl From<io::Error> for DialFailure {
 }
 
 /// What an error of a connect says about the path.
-pub(crate) fn dial_error(error: &io::Error) -> DialError {
+fn dial_error(error: &io::Error) -> DialError {
     use io::ErrorKind;
     match error.kind() {
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => DialError::Refused,

@@ -21,7 +21,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use twinpath_proto::{LegId, Session, Time};
 
-pub(crate) use dial::dial_error;
 pub use dial::{BoxFuture, DialFailure, DialedLeg, LegDialer};
 pub(crate) use state::Shared;
 pub use stream::{ByteStream, LegStream};

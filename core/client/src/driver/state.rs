@@ -290,6 +290,12 @@ impl State {
         self.record.summary(&stats, now)
     }
 
+    pub(crate) fn end_exemption(&mut self) {
+        if let Some(share) = &mut self.budget {
+            share.end_exemption();
+        }
+    }
+
     pub(super) fn settle_budget(&mut self, now: Time) {
         if let Some(share) = &mut self.budget {
             share.settle(&mut self.session, now);

@@ -1,0 +1,415 @@
+//! A session of a connector while it lives: opens its further legs, and tells it what happens to its paths.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use twinpath_proto::{DialError, DialTarget, PathChange, Role};
+use twinpath_socket::{Interface, Mandate};
+
+use super::builder::Options;
+use super::paths::Plan;
+use super::race::Runners;
+use super::watch::Watch;
+use crate::dialer::{Path, is_beside};
+use crate::driver::{BoxFuture, DialFailure, DialedLeg, LegDialer, LegStream, Shared};
+use crate::mode::Mode;
+use crate::target::Target;
+
+/// A leg that takes longer is of no use while bytes wait; the session asks again.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// The next announced address is tried when the one before has not answered for this long.
+const ANNOUNCED_DELAY: Duration = Duration::from_millis(250);
+/// The race's second attempt is used for the standby leg if that is asked for within this time.
+const SPARE_AGE: Duration = Duration::from_secs(10);
+
+type Dialing = BoxFuture<io::Result<LegStream>>;
+
+/// One session of a connector.
+#[derive(Debug)]
+pub(super) struct Live {
+    options: Arc<Options>,
+    target: Target,
+    /// Whether the first leg went to this device or the network beside it: then legs may be joined there, too.
+    beside: bool,
+    watch: Arc<Watch>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    plan: Plan,
+    shared: Weak<Shared>,
+    /// The addresses that the newest leg of each path is bound to, where they are known.
+    bound: [Option<IpAddr>; 2],
+    spare: Option<Spare>,
+}
+
+/// The attempt of the connect race that came second.
+struct Spare {
+    role: Role,
+    dialing: Dialing,
+    since: Instant,
+}
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spare")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    pub(super) fn new(
+        options: Arc<Options>,
+        target: Target,
+        watch: Arc<Watch>,
+        plan: Plan,
+        first: (&Path, &LegStream),
+    ) -> Arc<Self> {
+        let (path, stream) = first;
+        let beside = match stream {
+            LegStream::Tcp(tcp) => tcp.peer_addr().is_ok_and(|peer| is_beside(peer.ip())),
+            LegStream::Other(_) => target.address().is_some_and(is_beside),
+        };
+        let mut bound = [None, None];
+        bound[index(path.role())] = local_address(stream);
+        let state = State {
+            plan,
+            shared: Weak::new(),
+            bound,
+            spare: None,
+        };
+        Arc::new(Self {
+            options,
+            target,
+            beside,
+            watch,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Keeps the attempt that came second, for the standby leg.
+    pub(super) fn keep_spare(&self, role: Role, dialing: Dialing) {
+        self.lock().spare = Some(Spare {
+            role,
+            dialing,
+            since: Instant::now(),
+        });
+    }
+
+    pub(super) fn attach(&self, shared: &Arc<Shared>) {
+        self.lock().shared = Arc::downgrade(shared);
+    }
+
+    /// Has the driver look again, as when the budget has changed.
+    pub(super) fn nudge(&self) {
+        let shared = self.lock().shared.upgrade();
+        if let Some(shared) = shared {
+            shared.with(|_, _| ());
+        }
+    }
+
+    /// Fits the session to the interfaces as they are now.
+    pub(super) fn refresh(&self, interfaces: &[Interface], mandate: &Mandate) {
+        let mut state = self.lock();
+        let Some(shared) = state.shared.upgrade() else {
+            return;
+        };
+        let plan = Plan::choose(
+            &self.options,
+            &self.target,
+            interfaces,
+            mandate,
+            Some(&state.plan),
+        );
+        let changes = Role::ALL.map(|role| {
+            let bound = state.bound[index(role)];
+            change(state.plan.path(role), plan.path(role), bound, interfaces)
+        });
+        let (mode, reason) = (plan.mode, plan.reason.clone());
+        let names = Role::ALL.map(|role| plan.path(role).map(|path| Arc::new(path.info())));
+        let upgraded = state.plan.mode == Mode::SinglePath && mode != Mode::SinglePath;
+        let mandated = mode == Mode::SinglePath && reason.is_mandate();
+        state.plan = plan;
+        drop(state);
+        if changes == [Change::None, Change::None] && !upgraded {
+            return;
+        }
+        shared.with(|state, now| {
+            for ((role, change), name) in Role::ALL.into_iter().zip(changes).zip(names) {
+                state.record.name_path(role, name);
+                if role == Role::Primary && change == Change::Found {
+                    state.end_exemption();
+                }
+                for (available, told) in change.steps() {
+                    if let Some(available) = available {
+                        state.session.path_available(role, available, now);
+                    }
+                    state.session.path_changed(role, told, now);
+                }
+            }
+            // Losing a path for a while is told by the protection; the mode tells what the connection was made for.
+            if upgraded || mandated {
+                state.record.set_mode(mode, reason);
+            }
+        });
+    }
+
+    fn take_spare(&self, role: Role) -> Option<Dialing> {
+        let mut state = self.lock();
+        let spare = state.spare.take_if(|spare| spare.role == role)?;
+        (spare.since.elapsed() < SPARE_AGE).then_some(spare.dialing)
+    }
+
+    fn dialing(&self, path: &Path, target: DialTarget) -> Result<Dialing, DialFailure> {
+        let dialer = &self.options.dialer;
+        let addresses = match target {
+            DialTarget::Original => return Ok(dialer.dial(path, &self.target)),
+            DialTarget::Announced(addresses) => addresses,
+        };
+        let targets: Vec<Target> = addresses
+            .into_iter()
+            .map(|address| Target::new(address.host, address.port))
+            .map(|target| {
+                if self.beside {
+                    target
+                } else {
+                    target.announced()
+                }
+            })
+            .filter(|target| self.beside || !target.address().is_some_and(is_beside))
+            .collect();
+        if targets.is_empty() {
+            let source = io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "no announced address may be dialled",
+            );
+            return Err(DialFailure {
+                kind: DialError::NotPermitted,
+                source,
+            });
+        }
+        let dials: Vec<Dialing> = targets
+            .iter()
+            .map(|target| dialer.dial(path, target))
+            .collect();
+        Ok(Box::pin(first_of(dials)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.watch.one_left();
+    }
+}
+
+/// What a driver holds of its [`Live`].
+#[derive(Debug)]
+pub(super) struct LegSource(pub(super) Arc<Live>);
+
+impl LegDialer for LegSource {
+    fn dial(&self, role: Role, target: DialTarget) -> BoxFuture<Result<DialedLeg, DialFailure>> {
+        let live = Arc::clone(&self.0);
+        let path = live.lock().plan.path(role).cloned();
+        let Some(path) = path else {
+            let source = io::Error::new(
+                io::ErrorKind::NotFound,
+                "no usable interface serves this path",
+            );
+            return Box::pin(async {
+                Err(DialFailure {
+                    kind: DialError::NoPath,
+                    source,
+                })
+            });
+        };
+        let dialing = match (live.take_spare(role), &target) {
+            (Some(spare), DialTarget::Original) => Ok(spare),
+            _ => live.dialing(&path, target),
+        };
+        Box::pin(async move {
+            let stream = timeout(DIAL_LIMIT, dialing?).await.unwrap_or_else(|_| {
+                Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "no answer within 5 s",
+                ))
+            })?;
+            live.lock().bound[index(role)] = local_address(&stream);
+            Ok(DialedLeg::new(stream, Some(Arc::new(path.info()))))
+        })
+    }
+}
+
+/// The first of several attempts to get there, each begun a little after the one before.
+async fn first_of(dials: Vec<Dialing>) -> io::Result<LegStream> {
+    let mut waiting = dials.into_iter();
+    let mut running = Runners::default();
+    let mut failure = None;
+    loop {
+        if let Some(dial) = waiting.next() {
+            running.start((), dial);
+        }
+        tokio::select! {
+            biased;
+            finished = running.next() => match finished {
+                Some(((), Ok(stream))) => return Ok(stream),
+                Some(((), Err(error))) => failure = Some(error),
+                None => return Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
+            },
+            () = tokio::time::sleep(ANNOUNCED_DELAY), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+/// What a new list of interfaces means for one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    Lost,
+    Found,
+    /// Another interface, or another address under the leg: its socket is dead.
+    Moved,
+    /// Its leg may live, but something about the network is different.
+    Altered,
+}
+
+impl Change {
+    /// What the session is told, step by step: availability where it changes, and the change.
+    fn steps(self) -> impl Iterator<Item = (Option<bool>, PathChange)> {
+        let steps = match self {
+            Self::None => [None, None],
+            Self::Lost => [Some((Some(false), PathChange::Gone)), None],
+            Self::Found => [Some((Some(true), PathChange::Back)), None],
+            Self::Moved => [
+                Some((None, PathChange::Gone)),
+                Some((None, PathChange::Back)),
+            ],
+            Self::Altered => [Some((None, PathChange::Changed)), None],
+        };
+        steps.into_iter().flatten()
+    }
+}
+
+fn change(
+    old: Option<&Path>,
+    new: Option<&Path>,
+    bound: Option<IpAddr>,
+    interfaces: &[Interface],
+) -> Change {
+    let (old, new) = match (old, new) {
+        (None, None) => return Change::None,
+        (Some(_), None) => return Change::Lost,
+        (None, Some(_)) => return Change::Found,
+        (Some(old), Some(new)) => (old, new),
+    };
+    match (old.interface(), new.interface()) {
+        (Some(before), Some(after)) => {
+            let same = before.name == after.name
+                && before.index == after.index
+                && before.network_handle == after.network_handle;
+            let alive = bound.is_none_or(|bound| after.addresses.contains(&bound));
+            match same && alive {
+                false => Change::Moved,
+                true if before.addresses == after.addresses
+                    && before.has_default_route == after.has_default_route =>
+                {
+                    Change::None
+                }
+                true => Change::Altered,
+            }
+        }
+        (None, None) => {
+            let alive = bound.is_none_or(|bound| {
+                interfaces
+                    .iter()
+                    .any(|interface| interface.up && interface.addresses.contains(&bound))
+            });
+            if alive {
+                Change::Altered
+            } else {
+                Change::Moved
+            }
+        }
+        _ => Change::Moved,
+    }
+}
+
+fn local_address(stream: &LegStream) -> Option<IpAddr> {
+    match stream {
+        LegStream::Tcp(tcp) => tcp
+            .local_addr()
+            .ok()
+            .map(|address| address.ip().to_canonical()),
+        LegStream::Other(_) => None,
+    }
+}
+
+const fn index(role: Role) -> usize {
+    match role {
+        Role::Primary => 0,
+        Role::Backup => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twinpath_socket::InterfaceKind;
+
+    use super::*;
+
+    fn path(name: &str, addresses: &[&str]) -> Path {
+        let mut interface = Interface::new(name, 1, InterfaceKind::Wifi);
+        interface.addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        Path::over(Role::Primary, Arc::new(interface), true)
+    }
+
+    fn between(old: Option<Path>, new: Option<Path>) -> Change {
+        change(old.as_ref(), new.as_ref(), "192.0.2.1".parse().ok(), &[])
+    }
+
+    #[test]
+    fn a_path_is_lost_found_moved_or_altered() {
+        let home = || Some(path("wlan0", &["192.0.2.1", "2001:db8::1"]));
+        assert_eq!(between(home(), home()), Change::None);
+        assert_eq!(between(home(), None), Change::Lost);
+        assert_eq!(between(None, home()), Change::Found);
+        assert_eq!(
+            between(home(), Some(path("wlan0", &["192.0.2.9"]))),
+            Change::Moved
+        );
+        assert_eq!(
+            between(home(), Some(path("eth0", &["192.0.2.1"]))),
+            Change::Moved
+        );
+        // A temporary address that expires is not the leg's business.
+        assert_eq!(
+            between(home(), Some(path("wlan0", &["192.0.2.1", "2001:db8::2"]))),
+            Change::Altered
+        );
+    }
+
+    #[test]
+    fn on_the_systems_route_the_leg_lives_while_its_address_does() {
+        let system = || Some(Path::system_route(Role::Primary));
+        let mut eth0 = Interface::new("eth0", 1, InterfaceKind::Wired);
+        let bound = "192.0.2.1".parse().ok();
+        assert_eq!(
+            change(system().as_ref(), system().as_ref(), bound, &[eth0.clone()]),
+            Change::Moved
+        );
+        eth0.addresses = bound.into_iter().collect();
+        assert_eq!(
+            change(system().as_ref(), system().as_ref(), bound, &[eth0]),
+            Change::Altered
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! Makes connections.
+
+mod builder;
+mod live;
+mod mandate;
+mod paths;
+pub(crate) mod race;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use twinpath_proto::{Role, Session};
+use twinpath_socket::{Interface, is_local_scope};
+
+use crate::budget::{Budget, BudgetShare};
+use crate::clock;
+use crate::connection::Connection;
+use crate::driver::{LegStream, Setup};
+use crate::error::ConnectError;
+use crate::mode::ModeReason;
+use crate::plain;
+use crate::target::Target;
+
+use builder::Options;
+use live::{LegSource, Live};
+use paths::Plan;
+use race::Won;
+use watch::Watch;
+
+pub use builder::ConnectorBuilder;
+pub use paths::InterfaceSelector;
+
+/// What a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Peer {
+    /// A Twinpath gateway: a connection outlives its path. A peer that turns out to be none is an error.
+    Gateway,
+    /// Any server.
+    #[default]
+    Any,
+}
+
+/// Makes connections with the same options, which share a budget and one watcher of the device's interfaces. Cloning
+/// it is cheap, and the clones are the same connector.
+#[derive(Clone)]
+pub struct Connector {
+    options: Arc<Options>,
+    budget: Budget,
+    watch: Arc<Watch>,
+}
+
+impl Connector {
+    /// Options for a connector.
+    pub fn builder() -> ConnectorBuilder {
+        ConnectorBuilder::default()
+    }
+
+    fn new(options: Options, budget: Budget) -> Self {
+        let watch = Watch::new(budget.clone(), options.respects_mandates());
+        Self {
+            options: Arc::new(options),
+            budget,
+            watch,
+        }
+    }
+
+    /// Connects to `target`, written as `host:port`.
+    ///
+    /// The handshake is tried on the primary path at once and on the backup path 200 ms later, or as soon as the
+    /// primary has failed; the first to answer wins. It returns when **TCP** is up: the first bytes may be written at
+    /// once, with no round trip more than plain TCP takes. That a peer is no gateway, or does not hold the pinned key,
+    /// is learnt from [`Connection::established`], or from the first read or write that fails. With a pin, nothing
+    /// that is written leaves before the key is proven.
+    ///
+    /// Must be called within a tokio runtime with time and I/O enabled.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`], which says what was tried on each path and what to do.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends all attempts.
+    pub async fn connect(&self, target: &str) -> Result<Connection, ConnectError> {
+        self.connect_to(&target.parse()?).await
+    }
+
+    /// As [`connect`](Self::connect), to a target in parts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends all attempts.
+    pub async fn connect_to(&self, target: &Target) -> Result<Connection, ConnectError> {
+        let interfaces = self.watch.interfaces()?;
+        paths::check_names(&self.options, &interfaces)?;
+        let mandate = self.watch.mandate();
+        let plan = Plan::choose(&self.options, target, &interfaces, &mandate, None);
+        log::debug!("connecting as {}: {}", plan.mode, plan.reason);
+        let racing = self.racing(&plan);
+        let won = race::race_paths(
+            racing,
+            &self.options.dialer,
+            target,
+            self.options.connect_timeout,
+        )
+        .await?;
+        let plan = self.with_answer(plan, &won);
+        match self.options.peer(target) {
+            Peer::Gateway => self.over_session(target.clone(), plan, won, &interfaces),
+            Peer::Any => Ok(over_plain(plan, won)),
+        }
+    }
+
+    /// What the connections of this connector may spend on their backup paths.
+    #[must_use]
+    pub const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Changes the bytes per day; `None` is without limit. Connections that had to give up their backup get it back.
+    pub fn set_budget(&self, bytes_per_day: Option<u64>) {
+        self.budget.set_per_day(bytes_per_day);
+        self.watch.nudge();
+    }
+
+    /// Sets what counts as spent in this day: what an app has stored when it last ran, or 0 for a new period.
+    pub fn set_budget_used(&self, bytes: u64) {
+        self.budget.set_used(bytes);
+        self.watch.nudge();
+    }
+
+    /// Tells whether the system's data-saving mode is on, in which nothing is spent on backup paths. Platforms tell
+    /// this to apps only, so the app (or the platform's binding) tells it here.
+    pub fn set_data_saving(&self, data_saving: bool) {
+        self.budget.set_data_saving(data_saving);
+        self.watch.nudge();
+    }
+
+    /// The paths to race, in order. With a spent budget the backup is no way to connect while there is a primary.
+    fn racing(&self, plan: &Plan) -> Vec<crate::Path> {
+        let spent = self.budget.remaining() == Some(0) && plan.path(Role::Primary).is_some();
+        plan.paths()
+            .filter(|path| !(spent && path.role() == Role::Backup))
+            .cloned()
+            .collect()
+    }
+
+    /// A name that led to a private network is known only now.
+    fn with_answer(&self, plan: Plan, won: &Won) -> Plan {
+        let LegStream::Tcp(tcp) = &won.stream else {
+            return plan;
+        };
+        let private = tcp.peer_addr().is_ok_and(|peer| is_local_scope(peer.ip()));
+        if private && self.options.respects_mandates() && plan.reason.is_by_choice() {
+            return Plan::system_route(ModeReason::PrivateTarget);
+        }
+        plan
+    }
+
+    fn over_session(
+        &self,
+        target: Target,
+        plan: Plan,
+        won: Won,
+        known: &[Interface],
+    ) -> Result<Connection, ConnectError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| ConnectError::Random(error.to_string()))?;
+        let role = won.path.role();
+        let (share, rest) = BudgetShare::new(&self.budget, plan.path(Role::Primary).is_none());
+        let now = clock::now();
+        let mut config = self.options.session.clone();
+        config.budget = rest;
+        let mut session = Session::client(config, seed, now);
+        for role in Role::ALL {
+            if plan.path(role).is_none() {
+                session.path_available(role, false, now);
+            }
+        }
+        let leg = session.leg_opened(role, won.stream.rtt(), now);
+        let (mode, reason) = (plan.mode, plan.reason.clone());
+        let infos: Vec<_> = plan
+            .paths()
+            .map(|path| (path.role(), Arc::new(path.info())))
+            .collect();
+        let live = Live::new(
+            Arc::clone(&self.options),
+            target,
+            Arc::clone(&self.watch),
+            plan,
+            (&won.path, &won.stream),
+        );
+        if let Some((path, dialing)) = won.other.filter(|(path, _)| race::worth_keeping(path)) {
+            if self.options.is_warm() {
+                live.keep_spare(path.role(), dialing);
+            }
+        }
+        let mut setup = Setup::new(session)
+            .leg(leg, won.stream, Bytes::new())
+            .dialer(Arc::new(LegSource(Arc::clone(&live))))
+            .mode(mode, reason)
+            .budget(share);
+        for (role, info) in infos {
+            setup = setup.path(role, info);
+        }
+        let (connection, handle) = setup.spawn();
+        live.attach(handle.shared());
+        self.watch.add(&live, known);
+        Ok(connection)
+    }
+}
+
+fn over_plain(plan: Plan, won: Won) -> Connection {
+    let info = Arc::new(won.path.info());
+    let shared = plain::Shared::new(plan.mode, plan.reason, won.path.role(), Some(info));
+    Connection::over_stream(won.stream, shared)
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("options", &self.options)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Connects to any server as iOS does by default for connections that shall survive: over Wi-Fi, with cellular ready to
+/// step in while connecting. `target` is written as `host:port`.
+///
+/// A server that is no gateway knows nothing of two paths: once connected, such a connection is as good as the path
+/// that it got, and says so ([`Connection::protection`]). For connections that outlive their path, build a
+/// [`Connector`] for [`Peer::Gateway`].
+///
+/// # Errors
+///
+/// As for [`Connector::connect`].
+///
+/// # Cancel safety
+///
+/// Dropping the future ends all attempts.
+pub async fn connect_with_backup(target: &str) -> Result<Connection, ConnectError> {
+    Connector::builder().build()?.connect(target).await
+}

@@ -1,0 +1,137 @@
+//! Attempts that run side by side until one of them gets there.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use twinpath_proto::Role;
+
+use crate::dialer::{Dialer, Path};
+use crate::driver::{BoxFuture, LegStream};
+use crate::error::{Attempt, ConnectError};
+use crate::target::Target;
+
+/// The backup's attempt starts when the primary's has not answered for this long: about what a user does not notice,
+/// and longer than nearly every handshake over a healthy Wi-Fi, so that cellular is seldom touched in vain.
+const BACKUP_DELAY: Duration = Duration::from_millis(200);
+
+/// Futures that run side by side, each with a name.
+pub(crate) struct Runners<K, T> {
+    running: Vec<(K, BoxFuture<T>)>,
+}
+
+impl<K, T> Default for Runners<K, T> {
+    fn default() -> Self {
+        Self {
+            running: Vec::new(),
+        }
+    }
+}
+
+impl<K, T> Runners<K, T> {
+    pub(crate) fn start(&mut self, name: K, future: BoxFuture<T>) {
+        self.running.push((name, future));
+    }
+
+    /// The next to finish; `None` when none is left.
+    pub(crate) async fn next(&mut self) -> Option<(K, T)> {
+        poll_fn(|cx| {
+            for index in 0..self.running.len() {
+                if let Poll::Ready(result) = self.running[index].1.as_mut().poll(cx) {
+                    return Poll::Ready(Some((self.running.remove(index).0, result)));
+                }
+            }
+            if self.running.is_empty() {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+/// The outcome of a race over paths.
+pub(crate) struct Won {
+    pub(crate) path: Path,
+    pub(crate) stream: LegStream,
+    /// The attempt on the other path, if it still runs.
+    pub(crate) other: Option<(Path, BoxFuture<std::io::Result<LegStream>>)>,
+}
+
+/// Races TCP handshakes over the paths: the first path at once, the second 200 ms later or as soon as the first has
+/// failed, each with its own name lookup.
+pub(crate) async fn race_paths(
+    paths: Vec<Path>,
+    dialer: &Arc<dyn Dialer>,
+    target: &Target,
+    limit: Duration,
+) -> Result<Won, ConnectError> {
+    let began = Instant::now();
+    let mut waiting = paths.into_iter();
+    let mut running = Runners::default();
+    let mut attempts = Vec::new();
+    let mut next_start = began;
+    loop {
+        if waiting.len() > 0 && Instant::now() >= next_start {
+            if let Some(path) = waiting.next() {
+                log::debug!(
+                    "connecting over the {} path, {}",
+                    path.role(),
+                    path.binding()
+                );
+                let dial = dialer.dial(&path, target);
+                running.start(path, dial);
+                next_start = Instant::now() + BACKUP_DELAY;
+            }
+        }
+        tokio::select! {
+            biased;
+            finished = running.next() => match finished {
+                Some((path, Ok(stream))) => {
+                    let other = running.running.pop();
+                    return Ok(Won { path, stream, other });
+                }
+                Some((path, Err(error))) => {
+                    log::debug!("connecting over the {} path failed: {error}", path.role());
+                    attempts.push(Attempt { role: path.role(), interface: path.info().name, error: Arc::new(error) });
+                    next_start = Instant::now();
+                }
+                None => {
+                    let advice = advice(&attempts);
+                    return Err(ConnectError::Failed { target: target.to_string(), attempts, advice });
+                }
+            },
+            () = sleep_until(next_start), if waiting.len() > 0 => {}
+            () = sleep_until(began + limit) => {
+                return Err(ConnectError::TimedOut { target: target.to_string(), after: limit, attempts });
+            }
+        }
+    }
+}
+
+fn advice(attempts: &[Attempt]) -> &'static str {
+    use crate::ErrorKind;
+    match attempts
+        .last()
+        .map(|attempt| ErrorKind::of_io(&attempt.error))
+    {
+        Some(ErrorKind::Refused) => "check the port, and that the service is running",
+        Some(ErrorKind::NameNotFound) => {
+            "check the name, and that this network's resolver knows it"
+        }
+        Some(ErrorKind::NotPermitted) => {
+            "the system or a VPN forbids this path; check the app's network permissions"
+        }
+        Some(ErrorKind::Unreachable) => "check that the interface has an address and a route",
+        Some(ErrorKind::NoInterface) => "name an interface that exists, or none",
+        _ => "check the address and the firewalls in between",
+    }
+}
+
+/// The loser of the race that a warm standby can use.
+pub(crate) fn worth_keeping(path: &Path) -> bool {
+    path.role() == Role::Backup
+}

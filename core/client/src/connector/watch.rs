@@ -1,0 +1,162 @@
+//! One watcher of interfaces per connector, which runs while a session lives.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::Notify;
+use twinpath_socket::{
+    Cost, Interface, InterfaceError, InterfaceKind, InterfaceWatcher, Mandate, system_mandate,
+};
+
+use super::live::Live;
+use crate::budget::Budget;
+
+/// Knows the live sessions of a connector.
+#[derive(Debug)]
+pub(super) struct Watch {
+    budget: Budget,
+    respects_mandates: bool,
+    state: Mutex<State>,
+    left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lives: Vec<Weak<Live>>,
+    /// What the watcher told last, while it runs.
+    latest: Option<Arc<[Interface]>>,
+    running: bool,
+}
+
+impl Watch {
+    pub(super) fn new(budget: Budget, respects_mandates: bool) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            respects_mandates,
+            state: Mutex::default(),
+            left: Notify::new(),
+        })
+    }
+
+    /// The interfaces of this moment: from the watcher while it runs, else from the system.
+    pub(super) fn interfaces(&self) -> Result<Arc<[Interface]>, InterfaceError> {
+        let latest = self.lock().latest.clone();
+        match latest {
+            Some(latest) => Ok(latest),
+            None => twinpath_socket::interfaces().map(Into::into),
+        }
+    }
+
+    pub(super) fn mandate(&self) -> Mandate {
+        if self.respects_mandates {
+            system_mandate()
+        } else {
+            Mandate::default()
+        }
+    }
+
+    /// Adds a session that was planned with the interfaces in `known`.
+    pub(super) fn add(self: &Arc<Self>, live: &Arc<Live>, known: &[Interface]) {
+        let mut state = self.lock();
+        state.lives.retain(|live| live.strong_count() > 0);
+        state.lives.push(Arc::downgrade(live));
+        let start = !state.running;
+        state.running = true;
+        let missed = state.latest.clone().filter(|latest| **latest != *known);
+        drop(state);
+        if let Some(latest) = missed {
+            live.refresh(&latest, &self.mandate());
+        }
+        if start {
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+    }
+
+    /// A session has ended; the watcher ends with the last one.
+    pub(super) fn one_left(&self) {
+        self.left.notify_one();
+    }
+
+    pub(super) fn lives(&self) -> Vec<Arc<Live>> {
+        self.lock().lives.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn tell(&self, interfaces: &Arc<[Interface]>) {
+        self.lock().latest = Some(Arc::clone(interfaces));
+        let mandate = self.mandate();
+        for live in self.lives() {
+            live.refresh(interfaces, &mandate);
+        }
+        let cellular = interfaces
+            .iter()
+            .filter(|it| it.kind == InterfaceKind::Cellular && it.up);
+        let roaming =
+            cellular.clone().count() > 0 && cellular.clone().all(|it| it.cost == Cost::Roaming);
+        if self.budget.set_roaming(roaming) {
+            self.nudge();
+        }
+    }
+
+    /// Has all drivers look at the budget again.
+    pub(super) fn nudge(&self) {
+        for live in self.lives() {
+            live.nudge();
+        }
+    }
+
+    /// True if there is nobody left to watch for; the watcher has then to end.
+    fn end_if_idle(&self) -> bool {
+        let mut state = self.lock();
+        state.lives.retain(|live| live.strong_count() > 0);
+        if state.lives.is_empty() {
+            state.running = false;
+            state.latest = None;
+        }
+        !state.running
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.running = false;
+        state.latest = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn watch(watch: Weak<Watch>) {
+    let mut watcher = match InterfaceWatcher::new() {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            log::warn!("changes of interfaces will be noticed by their silence only: {error}");
+            if let Some(watch) = watch.upgrade() {
+                watch.end();
+            }
+            return;
+        }
+    };
+    let mut interfaces: Arc<[Interface]> = watcher.interfaces().into();
+    loop {
+        let Some(watch) = watch.upgrade() else {
+            return;
+        };
+        watch.tell(&interfaces);
+        let day_ends = watch.budget.until_renewal();
+        loop {
+            tokio::select! {
+                list = watcher.changed() => {
+                    interfaces = list.into();
+                    break;
+                }
+                () = watch.left.notified() => if watch.end_if_idle() {
+                    return;
+                },
+                () = tokio::time::sleep(day_ends) => {
+                    watch.nudge();
+                    break;
+                }
+            }
+        }
+    }
+}
