@@ -205,31 +205,31 @@ impl Engine {
 
     /// Forges resets for every connection seen, or those to one port; says how many connections.
     pub(crate) fn inject_rst(&mut self, to: End, port: Option<u16>) -> usize {
-        let flows = self.flows.matching(port);
-        for flow in &flows {
-            let from_pep = self.is_pep(flow);
+        let mut connections = 0;
+        for flow in self.flows.matching(port) {
+            let before = self.outbox.len();
+            let from_pep = self.is_pep(&flow);
             // With a proxy each end has its own connection, and the other end of it is the proxy.
-            let client = to != End::Server && !from_pep;
-            let server = to != End::Client && (from_pep || self.near.is_none());
-            if client {
-                for packet in self.flows.forge(*flow, true) {
+            if to != End::Server && !from_pep {
+                for packet in self.flows.forge(flow, true) {
                     self.counters.down.resets += 1;
                     self.outbox.push((Port::Client, packet));
                 }
             }
-            if server {
-                for mut packet in self.flows.forge(*flow, false) {
+            if to != End::Client && (from_pep || self.near.is_none()) {
+                for mut packet in self.flows.forge(flow, false) {
                     if self.nat.outbound(&mut packet) {
                         self.counters.up.resets += 1;
                         self.outbox.push((Port::Server, packet));
                     }
                 }
             }
+            connections += usize::from(self.outbox.len() > before);
             if to == End::Both {
-                self.flows.forget(*flow);
+                self.flows.forget(flow);
             }
         }
-        flows.len()
+        connections
     }
 
     fn is_pep(&self, flow: &Flow) -> bool {

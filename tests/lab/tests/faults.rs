@@ -5,6 +5,7 @@
 mod common;
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use common::{PATIENCE, PORT, connect_over, echo, echo_server, ms};
@@ -354,6 +355,52 @@ fn a_proxy_acknowledges_in_the_stead_of_a_server_out_of_reach() {
                 .await
                 .unwrap()
                 .unwrap();
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_proxy_serves_ipv6_and_vanishes_with_the_whole_link() {
+    let spec = LinkSpec {
+        rtt: ms(40),
+        pep: Some(PepSpec { near_rtt: ms(10) }),
+        nat: true,
+        ..LinkSpec::default()
+    };
+    let world = world_or_skip!(World::builder().link("wlan0", spec).build());
+    let Some(address) = world.server_addr_v6() else {
+        eprintln!("SKIPPED: this kernel has no IPv6");
+        return;
+    };
+    let server = SocketAddr::new(address, PORT);
+    common::echo_server_on(&world, server);
+    let wifi = world.link("wlan0");
+    world
+        .client()
+        .run(|| async move {
+            let mut stream = connect_over("wlan0", server).await.unwrap();
+            echo(&mut stream, &[9; 50_000]).await.unwrap();
+            wifi.blackhole(Direction::Both);
+            stream.write_all(b"nobody acknowledges").await.unwrap();
+            let mut byte = [0; 1];
+            assert!(timeout(ms(300), stream.read(&mut byte)).await.is_err());
+            assert!(
+                timeout(ms(300), connect_over("wlan0", server))
+                    .await
+                    .is_err()
+            );
+            wifi.heal();
+            timeout(PATIENCE, stream.read_exact(&mut [0; 19]))
+                .await
+                .unwrap()
+                .unwrap();
+            // The live one, and the one that was given up before it was answered.
+            assert_eq!(wifi.inject_rst_port(End::Client, PORT), 2);
+            let error = timeout(PATIENCE, stream.read(&mut byte))
+                .await
+                .unwrap()
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         })
         .unwrap();
 }

@@ -7,15 +7,21 @@ mod common;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{PORT, connect_over, echo, echo_server};
+use common::{PATIENCE, PORT, connect_over, echo, echo_server};
 use twinpath_lab::{LabError, LinkSpec, World, world_or_skip};
 
 /// Serialises the tests that count what the process has open.
 static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
+/// Open files, and threads of the lab.
 fn open_files_and_threads() -> (usize, usize) {
-    let count = |path| fs::read_dir(path).unwrap().count();
-    (count("/proc/self/fd"), count("/proc/self/task"))
+    let files = fs::read_dir("/proc/self/fd").unwrap().count();
+    let threads = fs::read_dir("/proc/self/task").unwrap();
+    let of_the_lab = threads.filter(|thread| {
+        let name = fs::read_to_string(thread.as_ref().unwrap().path().join("comm"));
+        name.is_ok_and(|name| name.starts_with("lab-"))
+    });
+    (files, of_the_lab.count())
 }
 
 #[test]
@@ -38,6 +44,10 @@ fn a_dropped_world_leaves_nothing_behind() {
         assert!(link.set_carrier(false).is_err());
     }
     eprintln!("a world lives {:?}", begin.elapsed() / 5);
+    // A joined thread is listed a moment longer.
+    while open_files_and_threads() != before && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_eq!(open_files_and_threads(), before);
     assert_eq!(
         fs::read_to_string("/proc/self/net/dev")
