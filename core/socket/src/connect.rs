@@ -13,13 +13,18 @@ use crate::{Binding, ConnectOptions, InterfaceError, ListenOptions, find, sys};
 
 /// Connects to `addr` with a socket made as `opts` say.
 ///
-/// It has no time limit but the system's (minutes): the caller races it against its own. Must be called inside a tokio runtime.
+/// It has no time limit but the system's (minutes): the caller races it against its own. Must be
+/// called inside a tokio runtime.
 ///
 /// # Errors
 ///
-/// The kernel's, unchanged: above all `ECONNREFUSED`, `ETIMEDOUT`, and `ENETUNREACH` or `EHOSTUNREACH` when no route leaves by the interface that the socket is bound to.
-/// If the interface does not exist, the error holds an [`InterfaceError::NotFound`]. On Android, `ENONET` means that the network is gone, `EPERM` that a VPN
-/// forbids to go around it, `EACCES` that the app may not use that network. [`Unsupported`](io::ErrorKind::Unsupported) if the platform has no such binding.
+/// The kernel's, unchanged: above all `ECONNREFUSED`, `ETIMEDOUT`, and `ENETUNREACH` or
+/// `EHOSTUNREACH` when no route leaves by the interface that the socket is bound to. Linux, asked
+/// for IPv4, takes the target for a neighbour on that interface instead, and the attempt ends in
+/// silence: look at [`Interface::has_default_route`](crate::Interface) first. If the interface does
+/// not exist, the error holds an [`InterfaceError::NotFound`]. On Android, `ENONET` means that the
+/// network is gone, `EPERM` that a VPN forbids to go around it, `EACCES` that the app may not use
+/// that network. [`Unsupported`](io::ErrorKind::Unsupported) if the platform has no such binding.
 ///
 /// # Cancel safety
 ///
@@ -45,11 +50,13 @@ pub fn tune(stream: &TcpStream, opts: &ConnectOptions) -> io::Result<()> {
 
 /// Listens on `addr`. Must be called inside a tokio runtime.
 ///
-/// The address of a listener that has just ended may be taken again at once (`SO_REUSEADDR`, except on Windows, where that option lets two listeners share an address).
+/// The address of a listener that has just ended may be taken again at once (`SO_REUSEADDR`, except
+/// on Windows, where that option lets two listeners share an address).
 ///
 /// # Errors
 ///
-/// `EADDRINUSE`, `EACCES` for low ports, `EADDRNOTAVAIL`, unchanged; [`InterfaceError::NotFound`] inside if `opts.binding` names no interface.
+/// `EADDRINUSE`, `EACCES` for low ports, `EADDRNOTAVAIL`, unchanged; [`InterfaceError::NotFound`]
+/// inside if `opts.binding` names no interface.
 pub fn listen(addr: SocketAddr, opts: &ListenOptions) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -65,9 +72,11 @@ pub fn listen(addr: SocketAddr, opts: &ListenOptions) -> io::Result<TcpListener>
     TcpListener::from_std(StdListener::from(socket))
 }
 
-/// Closes `stream` with a RST: whatever it has not sent is thrown away, and the peer's reads fail at once.
+/// Closes `stream` with a RST: whatever it has not sent is thrown away, and the peer's reads fail
+/// at once.
 ///
-/// For a leg that was given up: an ordinary close would leave the kernel re-sending old bytes for minutes.
+/// For a leg that was given up: an ordinary close would leave the kernel re-sending old bytes for
+/// minutes.
 pub fn abort(stream: TcpStream) {
     if let Err(error) = SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
         log::debug!("a socket is closed without RST, since SO_LINGER failed: {error}");

@@ -6,9 +6,11 @@ use tokio::net::TcpStream;
 
 use crate::sys;
 
-/// What the kernel knows about a TCP connection at one moment. `None` where the platform, or this version of it, does not tell.
+/// What the kernel knows about a TCP connection at one moment. `None` where the platform, or this
+/// version of it, does not tell.
 ///
-/// A middlebox that ends TCP (a performance proxy in a mobile network) makes this the health of the way to the middlebox, not to the peer.
+/// A middlebox that ends TCP (a performance proxy in a mobile network) makes this the health of the
+/// way to the middlebox, not to the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct TcpHealth {
@@ -18,21 +20,25 @@ pub struct TcpHealth {
     pub rttvar: Option<Duration>,
     /// The smallest round-trip time seen lately. Not on Apple's systems.
     pub min_rtt: Option<Duration>,
-    /// The retransmission timeout in force. On Apple's systems only while the timer runs; not on Windows.
+    /// The retransmission timeout in force. On Apple's systems only while the timer runs; not on
+    /// Windows.
     pub rto: Option<Duration>,
     /// Segments sent and not acknowledged. Linux and Android only.
     pub unacked: Option<u32>,
-    /// Bytes sent and not acknowledged. Windows only; elsewhere see [`queued_bytes`](Self::queued_bytes).
+    /// Bytes sent and not acknowledged. Windows only; elsewhere see
+    /// [`queued_bytes`](Self::queued_bytes).
     pub in_flight_bytes: Option<u64>,
     /// Bytes in the send buffer, sent and unacknowledged or not yet sent. Not on Windows.
     pub queued_bytes: Option<u64>,
     /// Bytes in the send buffer that have never been sent. Linux and Android only.
     pub notsent_bytes: Option<u64>,
-    /// How many times in a row the oldest byte has been sent again after a timeout; 0 when all is well. Linux and Android only.
+    /// How many times in a row the oldest byte has been sent again after a timeout; 0 when all is
+    /// well. Linux and Android only.
     pub retransmits: Option<u32>,
     /// How many times the retransmission timeout has been doubled. Linux and Android only.
     pub backoff: Option<u32>,
-    /// Retransmissions in the life of the connection: segments on Linux and Android, packets on Apple's systems; not on Windows.
+    /// Retransmissions in the life of the connection: segments on Linux and Android, packets on
+    /// Apple's systems; not on Windows.
     pub total_retrans: Option<u64>,
     /// Bytes sent again in the life of the connection.
     pub bytes_retrans: Option<u64>,
@@ -56,7 +62,8 @@ pub struct TcpHealth {
 
 /// Asks the kernel how a connection is doing: one system call, never blocks.
 ///
-/// Source: `TCP_INFO` and `SIOCOUTQ` on Linux and Android (also on an MPTCP socket, where it tells of the first subflow), `TCP_CONNECTION_INFO` on Apple's systems,
+/// Source: `TCP_INFO` and `SIOCOUTQ` on Linux and Android (also on an MPTCP socket, where it tells
+/// of the first subflow), `TCP_CONNECTION_INFO` on Apple's systems,
 /// `SIO_TCP_INFO` on Windows 10 and later.
 ///
 /// # Errors

@@ -8,7 +8,8 @@ use crate::{Binding, InterfaceError, feed, sys};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Interface {
-    /// The system's name, as in `wlan0`, `en0` or, on Windows, `Wi-Fi`. Unique on the device, but no promise of what it is: see [`kind`](Self::kind).
+    /// The system's name, as in `wlan0`, `en0` or, on Windows, `Wi-Fi`. Unique on the device, but
+    /// no promise of what it is: see [`kind`](Self::kind).
     pub name: String,
     /// The system's index, 0 where it is not known.
     pub index: u32,
@@ -18,11 +19,14 @@ pub struct Interface {
     pub cost: Cost,
     /// Switched on, and the link is there: for Wi-Fi, associated.
     pub up: bool,
-    /// Its addresses that can be used as a source: no tentative or duplicate ones. Link-local ones are included.
+    /// Its addresses that can be used as a source: no tentative or duplicate ones. Link-local ones
+    /// are included.
     pub addresses: Vec<IpAddr>,
-    /// Whether a default route leaves by it, in any routing table; `None` where the platform does not say.
+    /// Whether a default route leaves by it, in any routing table; `None` where the platform does
+    /// not say.
     pub has_default_route: Option<DefaultRoute>,
-    /// Android's `Network.getNetworkHandle()`, when it was [fed](crate::feed_interfaces): sockets are bound to it, not to the interface.
+    /// Android's `Network.getNetworkHandle()`, when it was [fed](crate::feed_interfaces): sockets
+    /// are bound to it, not to the interface.
     pub network_handle: Option<u64>,
 }
 
@@ -54,8 +58,8 @@ impl Interface {
         }
     }
 
-    /// Whether a connection to the internet may be tried on it: up, not loopback, an address that is not link-local, and no knowledge that it has no
-    /// default route.
+    /// Whether a connection to the internet may be tried on it: up, not loopback, an address that
+    /// is not link-local, and no knowledge that it has no default route.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.up
@@ -93,7 +97,8 @@ pub enum InterfaceKind {
 }
 
 impl InterfaceKind {
-    /// The cost that is assumed until somebody knows it: cellular is metered, cables are not, and of the others nothing is known.
+    /// The cost that is assumed until somebody knows it: cellular is metered, cables are not, and
+    /// of the others nothing is known.
     #[must_use]
     pub fn usual_cost(self) -> Cost {
         match self {
@@ -142,8 +147,9 @@ pub struct DefaultRoute {
 
 /// All interfaces, as they are at this moment, sorted by index. Needs no privilege.
 ///
-/// If a platform [feeds](crate::feed_interfaces) its own list, this returns that list. Otherwise the operating system is asked, which takes well under a millisecond and
-/// does not block on the network.
+/// If a platform [feeds](crate::feed_interfaces) its own list, this returns that list. Otherwise
+/// the operating system is asked, which takes well under a millisecond and does not block on the
+/// network.
 ///
 /// # Errors
 ///
@@ -167,7 +173,8 @@ pub(crate) fn from_system() -> Result<Vec<Interface>, InterfaceError> {
 ///
 /// # Errors
 ///
-/// [`InterfaceError::NotFound`], whose message lists the interfaces that there are, or [`InterfaceError::Os`].
+/// [`InterfaceError::NotFound`], whose message lists the interfaces that there are, or
+/// [`InterfaceError::Os`].
 pub fn find(name: &str) -> Result<Interface, InterfaceError> {
     let available = interfaces()?;
     match available.iter().find(|interface| interface.name == name) {

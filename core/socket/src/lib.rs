@@ -1,22 +1,26 @@
-//! What differs per platform, behind one small API: interfaces and their changes, sockets bound to one of them, the health that the kernel knows of a
-//! TCP connection, names resolved over one path, and a clock that counts sleep.
+//! What differs per platform, behind one small API: interfaces and their changes, sockets bound to
+//! one of them, the health that the kernel knows of a TCP connection, names resolved over one path,
+//! and a clock that counts sleep.
 //!
-//! A connection with a backup needs two sockets that leave the device by two different interfaces, whatever the default route says. Every operating
-//! system has its own way to ask for that:
+//! A connection with a backup needs two sockets that leave the device by two different interfaces,
+//! whatever the default route says. Every operating system has its own way to ask for that:
 //!
 //! | | bind a socket | list interfaces | be told of changes | TCP health | resolve per path |
 //! |---|---|---|---|---|---|
-//! | Linux | `SO_BINDTOIFINDEX` | netlink | netlink | `TCP_INFO` | system resolver |
+//! | Linux | `SO_BINDTODEVICE` | netlink | netlink | `TCP_INFO` | system resolver |
 //! | Android | `android_setsocknetwork` | `getifaddrs`, or [fed](feed_interfaces) | [fed](feed_interfaces) | `TCP_INFO` | `android_getaddrinfofornetwork` |
 //! | iOS, macOS | `IP_BOUND_IF` | `getifaddrs` and an ioctl, or fed | routing socket, or fed | `TCP_CONNECTION_INFO` | `DNSServiceGetAddrInfo` |
 //! | Windows | `IP_UNICAST_IF` and a source address | `GetAdaptersAddresses` | `NotifyIpInterfaceChange` | `SIO_TCP_INFO` | system resolver |
 //!
-//! All `unsafe` code and all `cfg(target_os)` of the project are in this crate, in the private module `sys`; everything above it is the same on every platform.
+//! All `unsafe` code and all `cfg(target_os)` of the project are in this crate, in the private
+//! module `sys`; everything above it is the same on every platform.
 //!
 //! # Where a platform knows better
 //!
-//! Android and iOS tell an app about networks only through their own frameworks (`ConnectivityManager`, `NWPathMonitor`). The platform's side feeds what it
-//! learns there to [`feed_interfaces`]; from then on that list is the truth, for [`interfaces`] and for every [`InterfaceWatcher`].
+//! Android and iOS tell an app about networks only through their own frameworks
+//! (`ConnectivityManager`, `NWPathMonitor`). The platform's side feeds what it learns there to
+//! [`feed_interfaces`]; from then on that list is the truth, for [`interfaces`] and for every
+//! [`InterfaceWatcher`].
 
 mod clock;
 mod connect;

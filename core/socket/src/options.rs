@@ -9,11 +9,11 @@ pub enum Binding {
     /// The system's routes decide.
     #[default]
     Unbound,
-    /// One interface, by index; the name is used where the index is 0 or the platform wants a name.
+    /// One interface. Linux and Android go by the name, the others by the index.
     Interface {
         /// The system's name.
         name: String,
-        /// The system's index, or 0 to look it up by name.
+        /// The system's index, or 0 to look it up by the name.
         index: u32,
     },
     /// An Android network, by its `Network.getNetworkHandle()`. An error on other platforms.
@@ -30,7 +30,7 @@ impl fmt::Display for Binding {
     }
 }
 
-/// How [`connect`](crate::connect) makes a socket, and [`tune`](crate::tune) an accepted one.
+/// How [`connect`](crate::connect()) makes a socket, and [`tune`](crate::tune) an accepted one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectOptions {
@@ -38,16 +38,21 @@ pub struct ConnectOptions {
     pub binding: Binding,
     /// Send small writes at once (`TCP_NODELAY`). Default: yes.
     pub nodelay: bool,
-    /// Idle time after which the kernel asks the peer for a sign of life; `None`: never. Default: 15 minutes. Whole seconds are used.
+    /// Idle time after which the kernel asks the peer for a sign of life; `None`: never. Default:
+    /// 15 minutes. Whole seconds are used.
     pub keepalive: Option<Duration>,
-    /// How long sent bytes may stay unacknowledged before the kernel gives the connection up; `None`: the system's limit. Default: 60 s.
+    /// How long sent bytes may stay unacknowledged before the kernel gives the connection up;
+    /// `None`: the system's limit. Default: 60 s.
     ///
-    /// `TCP_USER_TIMEOUT` on Linux and Android; in whole seconds, `TCP_RXT_CONNDROPTIME` on Apple's systems and `TCP_MAXRT` on Windows.
+    /// `TCP_USER_TIMEOUT` on Linux and Android; in whole seconds, `TCP_RXT_CONNDROPTIME` on Apple's
+    /// systems and `TCP_MAXRT` on Windows.
     pub user_timeout: Option<Duration>,
-    /// Report the socket as writable only while fewer than this many bytes wait in the kernel unsent (`TCP_NOTSENT_LOWAT`); `None`: the system's limit, which is
-    /// none. Default: `None`. Without effect on Windows.
+    /// Report the socket as writable only while fewer than this many bytes wait in the kernel
+    /// unsent (`TCP_NOTSENT_LOWAT`); `None`: the system's limit, which is none. Default: `None`.
+    /// Without effect on Windows.
     pub notsent_lowat: Option<u32>,
-    /// The kernel's send buffer, in bytes; `None`: sized by the kernel, which is nearly always better. Default: `None`.
+    /// The kernel's send buffer, in bytes; `None`: sized by the kernel, which is nearly always
+    /// better. Default: `None`.
     pub send_buffer: Option<usize>,
     /// The kernel's receive buffer, in bytes; `None`: sized by the kernel. Default: `None`.
     pub recv_buffer: Option<usize>,
@@ -82,9 +87,11 @@ impl ConnectOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenOptions {
-    /// How many connections may wait to be accepted; the system has its own limit above it (on Linux, `net.core.somaxconn`). Default: 1024.
+    /// How many connections may wait to be accepted; the system has its own limit above it (on
+    /// Linux, `net.core.somaxconn`). Default: 1024.
     pub backlog: i32,
-    /// Whether a listener on an IPv6 address refuses IPv4. Default: no, so that `[::]` takes both on every platform.
+    /// Whether a listener on an IPv6 address refuses IPv4. Default: no, so that `[::]` takes both
+    /// on every platform.
     pub v6_only: bool,
     /// Accept only what arrives on this interface. Default: [`Binding::Unbound`].
     pub binding: Binding,

@@ -7,7 +7,8 @@ use std::{
 
 use crate::{Binding, sys};
 
-/// The addresses of `host`, as the resolvers of one path know them, IPv6 first and the families alternating (RFC 8305 §4); never an empty list.
+/// The addresses of `host`, as the resolvers of one path know them, IPv6 first and the families
+/// alternating (RFC 8305 §4); never an empty list.
 ///
 /// An IP literal, with or without brackets, is returned as it is, without any lookup.
 ///
@@ -17,15 +18,18 @@ use crate::{Binding, sys};
 /// | iOS, macOS | system resolver | the interface's own resolvers and DNS64 (`DNSServiceGetAddrInfo`) |
 /// | Linux, Windows, others | system resolver | system resolver: there is no way to ask it for one interface, so a name that only one network knows (split DNS) may not be found |
 ///
-/// It has no time limit but the system's (5 to 30 s): the caller races it against its own. Must be called inside a tokio runtime.
+/// It has no time limit but the system's (5 to 30 s): the caller races it against its own. Must be
+/// called inside a tokio runtime.
 ///
 /// # Errors
 ///
-/// [`NotFound`](io::ErrorKind::NotFound) if the name has no address, or whatever the system's resolver says.
+/// [`NotFound`](io::ErrorKind::NotFound) if the name has no address, or whatever the system's
+/// resolver says.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the wait; the lookup goes on in a thread until the system gives it up, and its result is dropped.
+/// Dropping the future ends the wait; the lookup goes on in a thread until the system gives it up,
+/// and its result is dropped.
 pub async fn resolve(host: &str, port: u16, binding: &Binding) -> io::Result<Vec<SocketAddr>> {
     if let Some(address) = literal(host) {
         return Ok(vec![SocketAddr::new(address, port)]);

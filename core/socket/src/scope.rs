@@ -2,11 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address means something only on this device or in a network near it: loopback, unspecified, link-local, private (RFC 1918), shared
-/// (100.64.0.0/10), unique local (`fc00::/7`), site-local, multicast and broadcast. IPv4 addresses inside IPv6 ones (mapped, or behind the NAT64 prefix
+/// Whether an address means something only on this device or in a network near it: loopback,
+/// unspecified, link-local, private (RFC 1918), shared (100.64.0.0/10), unique local (`fc00::/7`),
+/// site-local, multicast and broadcast. IPv4 addresses inside IPv6 ones (mapped, or behind the
+/// NAT64 prefix
 /// `64:ff9b::/96`) are judged as IPv4.
 ///
-/// Such a target is reached over the system's route only: the same address on the other path would be another machine, or none.
+/// Such a target is reached over the system's route only: the same address on the other path would
+/// be another machine, or none.
 #[must_use]
 pub fn is_local_scope(address: IpAddr) -> bool {
     match address {

@@ -13,7 +13,8 @@ use crate::{
     sys,
 };
 
-/// How long good news waits behind the news before it: an interface that comes up makes a burst of a link, some addresses and some routes.
+/// How long good news waits behind the news before it: an interface that comes up makes a burst of
+/// a link, some addresses and some routes.
 const COALESCE: Duration = Duration::from_millis(20);
 
 /// How long after an event the system is asked once more: Linux tells of a link going down before
@@ -36,7 +37,8 @@ enum Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code, reason = "some platforms tell no events")]
 pub(crate) enum Urgency {
-    /// Something is gone or down, or events were lost: a caller with bytes in flight wants to know at once.
+    /// Something is gone or down, or events were lost: a caller with bytes in flight wants to know
+    /// at once.
     Loss,
     /// Anything else.
     Gain,
@@ -44,7 +46,8 @@ pub(crate) enum Urgency {
 
 /// Tells when the list of [`interfaces`](crate::interfaces) changes.
 ///
-/// On Linux, macOS, iOS and Windows it hears the kernel's own events; on Android and elsewhere, and wherever a list is [fed](crate::feed_interfaces), it hears what is fed.
+/// On Linux, macOS, iOS and Windows it hears the kernel's own events; on Android and elsewhere, and
+/// wherever a list is [fed](crate::feed_interfaces), it hears what is fed.
 #[derive(Debug)]
 #[must_use = "it tells nothing unless `changed` is awaited"]
 pub struct InterfaceWatcher {
@@ -57,11 +60,13 @@ pub struct InterfaceWatcher {
 }
 
 impl InterfaceWatcher {
-    /// Begins to watch; the list of this moment is what the first [`changed`](Self::changed) compares with. Must be called inside a tokio runtime.
+    /// Begins to watch; the list of this moment is what the first [`changed`](Self::changed)
+    /// compares with. Must be called inside a tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`InterfaceError::Os`] if the operating system refuses to list interfaces or to tell of changes.
+    /// [`InterfaceError::Os`] if the operating system refuses to list interfaces or to tell of
+    /// changes.
     pub fn new() -> Result<Self, InterfaceError> {
         let fed = feed::subscribe();
         // First the events, then the list: what happens in between is heard, not lost.
@@ -87,8 +92,10 @@ impl InterfaceWatcher {
 
     /// Waits for a change and returns the new list, which always differs from the one before.
     ///
-    /// A loss (a link down, an address or default route gone) is told at once, within a few milliseconds; other changes that follow one another within 20 ms are told together.
-    /// Should the operating system cease to answer, it waits until it does.
+    /// A loss (a link down, an address or default route gone) is told at once, within a few
+    /// milliseconds; other changes that follow one another within 20 ms are told together. Linux
+    /// itself may take up to a second to notice that a cable was pulled. Should the operating
+    /// system cease to answer, it waits until it does.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +120,8 @@ impl InterfaceWatcher {
         }
     }
 
-    /// Returns when it is time to ask for the list. Keeps what it has heard in `self.due`, so that it can be dropped at any await.
+    /// Returns when it is time to ask for the list. Keeps what it has heard in `self.due`, so that
+    /// it can be dropped at any await.
     async fn due(&mut self) -> Due {
         loop {
             let due = self.due;

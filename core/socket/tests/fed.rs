@@ -1,4 +1,6 @@
-//! The hook, in a process of its own: what is fed is the truth for the whole process. One test, since it is one state.
+//! The hook, in a process of its own: what is fed is the truth for the whole process. One test,
+//! since it is one state.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{net::IpAddr, time::Duration};
 
@@ -39,7 +41,8 @@ async fn what_is_fed_replaces_what_the_system_says() {
         "no interface named wlan9; there are: wlan0 (Wi-Fi), wwan0 (cellular)"
     );
 
-    // The same list again is no change, and a watcher that is made late hears only what comes after it.
+    // The same list again is no change, and a watcher that is made late hears only what comes after
+    // it.
     feed_interfaces(told.clone());
     let mut late = InterfaceWatcher::new().unwrap();
     assert!(

@@ -1,4 +1,5 @@
 //! Sockets on the loopback interface.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     io,
@@ -191,7 +192,8 @@ async fn health_tells_of_bytes_that_wait() {
 
 #[tokio::test]
 async fn a_dropped_connect_ends_the_attempt() {
-    // The discard prefix (RFC 6666) is routed nowhere, or the attempt fails at once: either way it must not outlive its future.
+    // The discard prefix (RFC 6666) is routed nowhere, or the attempt fails at once: either way it
+    // must not outlive its future.
     let opts = ConnectOptions::default();
     let attempt = connect("[100::1]:9".parse().unwrap(), &opts);
     let before = Instant::now();

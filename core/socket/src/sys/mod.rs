@@ -1,4 +1,5 @@
-//! One folder or file per platform, all with the same names in them; `os` is the one of this platform, and nobody above has to know which.
+//! One folder or file per platform, all with the same names in them; `os` is the one of this
+//! platform, and nobody above has to know which.
 //!
 //! `shared` holds what several of them use.
 

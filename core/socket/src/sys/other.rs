@@ -1,4 +1,5 @@
-//! Platforms that nobody has looked at yet: unbound sockets work, everything else says that it does not.
+//! Platforms that nobody has looked at yet: unbound sockets work, everything else says that it does
+//! not.
 
 use std::{io, net::SocketAddr, sync::OnceLock, time::Duration, time::Instant};
 

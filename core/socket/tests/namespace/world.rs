@@ -17,7 +17,8 @@ use std::{
 /// The variable that turns a skipped test into a failed one.
 const REQUIRE: &str = "TWINPATH_REQUIRE_LAB";
 
-/// Runs an async test in a fresh namespace, on a thread that ends with it. Says so aloud, or panics if the lab is required, where the machine has no namespaces.
+/// Runs an async test in a fresh namespace, on a thread that ends with it. Says so aloud, or panics
+/// if the lab is required, where the machine has no namespaces.
 pub(crate) fn run<F: Future<Output = ()> + 'static>(test: fn() -> F) {
     let name = thread::current().name().unwrap_or("a test").to_owned();
     let inside = move || {

@@ -1,4 +1,5 @@
-//! Android, from API level 24: networks rather than interfaces. The lists and the changes are best fed from `ConnectivityManager`, since netlink is closed to apps.
+//! Android, from API level 24: networks rather than interfaces. The lists and the changes are best
+//! fed from `ConnectivityManager`, since netlink is closed to apps.
 
 mod network;
 
@@ -22,7 +23,8 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     ifaddrs::list(|name, _flags| names::kind(name))
 }
 
-/// Without a network handle: the kernel allows it, but it goes around Android's own choice of networks.
+/// Without a network handle: the kernel allows it, but it goes around Android's own choice of
+/// networks. By name, since the index of an interface that is gone would be taken without an error.
 pub(crate) fn bind_interface(
     socket: &Socket,
     name: &str,
@@ -30,14 +32,9 @@ pub(crate) fn bind_interface(
     _addr: SocketAddr,
     _direction: Direction,
 ) -> io::Result<()> {
-    let Some(index) = NonZeroU32::new(index) else {
-        return socket.bind_device(Some(name.as_bytes()));
-    };
-    match socket.bind_device_by_index_v4(Some(index)) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOPROTOOPT | libc::ENODEV)) => {
-            socket.bind_device(Some(name.as_bytes()))
-        }
-        result => result,
+    match NonZeroU32::new(index) {
+        Some(index) if name.is_empty() => socket.bind_device_by_index_v4(Some(index)),
+        _ => socket.bind_device(Some(name.as_bytes())),
     }
 }
 

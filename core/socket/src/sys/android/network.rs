@@ -1,4 +1,5 @@
-//! Android's networks: sockets bound to one, and names looked up on one (`<android/multinetwork.h>`, API level 23).
+//! Android's networks: sockets bound to one, and names looked up on one
+//! (`<android/multinetwork.h>`, API level 23).
 #![allow(unsafe_code, reason = "libandroid's functions")]
 
 use std::{
@@ -25,7 +26,8 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Must come before connect. ENONET: the network is gone; EPERM: a VPN that must not be left; EACCES: a network that this app may not use.
+/// Must come before connect. ENONET: the network is gone; EPERM: a VPN that must not be left;
+/// EACCES: a network that this app may not use.
 pub(crate) fn bind_network(socket: &Socket, handle: u64) -> io::Result<()> {
     // SAFETY: the descriptor is open while `socket` is borrowed; the function takes nothing else.
     let status = unsafe { android_setsocknetwork(handle, socket.as_raw_fd()) };
@@ -48,7 +50,8 @@ impl Drop for Answer {
     }
 }
 
-/// The addresses of a name, as the resolvers of a network know them, with DNS64 where the network has it.
+/// The addresses of a name, as the resolvers of a network know them, with DNS64 where the network
+/// has it.
 pub(super) async fn resolve(host: &str, port: u16, handle: u64) -> io::Result<Vec<SocketAddr>> {
     let node = CString::new(host)?;
     match tokio::task::spawn_blocking(move || look_up(&node, port, handle)).await {

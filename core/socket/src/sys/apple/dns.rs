@@ -1,4 +1,5 @@
-//! Names looked up by the resolvers of one interface, with DNS64 where the network has it (<dns_sd.h>, part of the system library).
+//! Names looked up by the resolvers of one interface, with DNS64 where the network has it
+//! (<dns_sd.h>, part of the system library).
 #![allow(unsafe_code, reason = "DNS-SD's functions and their callback")]
 
 use std::{
@@ -84,7 +85,8 @@ struct Service(ServiceRef);
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // SAFETY: it came from DNSServiceGetAddrInfo and is ended once; no reply is called after it.
+        // SAFETY: it came from DNSServiceGetAddrInfo and is ended once; no reply is called after
+        // it.
         unsafe { DNSServiceRefDeallocate(self.0) }
     }
 }
@@ -99,8 +101,9 @@ fn look_up(host: &CStr, port: u16, index: NonZeroU32) -> io::Result<Vec<SocketAd
     let mut answer = Answer::default();
     let context = (&raw mut answer).cast::<c_void>();
     let mut service = ptr::null_mut();
-    // SAFETY: the string and the place for the reference are valid; `context` is an Answer that outlives the service, and is touched only by replies, which are
-    // called inside DNSServiceProcessResult below, and through `context` itself.
+    // SAFETY: the string and the place for the reference are valid; `context` is an Answer that
+    // outlives the service, and is touched only by replies, which are called inside
+    // DNSServiceProcessResult below, and through `context` itself.
     let code = unsafe {
         DNSServiceGetAddrInfo(
             &raw mut service,
@@ -171,7 +174,8 @@ fn readable(fd: c_int, deadline: Instant) -> io::Result<bool> {
 ///
 /// # Safety
 ///
-/// `context` points to an [`Answer`] that nothing else uses at the time; `address` is null, or valid for its family.
+/// `context` points to an [`Answer`] that nothing else uses at the time; `address` is null, or
+/// valid for its family.
 unsafe extern "C" fn reply(
     _service: ServiceRef,
     flags: u32,
@@ -187,7 +191,8 @@ unsafe extern "C" fn reply(
     // SAFETY: as the caller promises.
     let ip = unsafe { ifaddrs::ip(address) };
     answer.more_coming = flags & FLAG_MORE_COMING != 0;
-    // "There is none" carries the family in an address of zeroes, or nothing at all when it is said of both.
+    // "There is none" carries the family in an address of zeroes, or nothing at all when it is said
+    // of both.
     match ip {
         Some(ip) if ip.is_ipv4() => answer.v4_answered = true,
         Some(_) => answer.v6_answered = true,

@@ -36,7 +36,8 @@ impl Events {
         super::interfaces()
     }
 
-    /// Waits for events that may change the list, and takes all there are. Cancel-safe: nothing is read before the last await.
+    /// Waits for events that may change the list, and takes all there are. Cancel-safe: nothing is
+    /// read before the last await.
     pub(crate) async fn next(&mut self) -> Urgency {
         loop {
             let mut ready = match self.socket.readable().await {
@@ -79,7 +80,8 @@ fn drain(mut socket: &Socket) -> Option<Urgency> {
     }
 }
 
-/// Every message begins with its length (u16), version and type (u8); that of an interface has the flags at offset 8.
+/// Every message begins with its length (u16), version and type (u8); that of an interface has the
+/// flags at offset 8.
 fn urgency(message: &[u8]) -> Option<Urgency> {
     match *message.get(3)? {
         RTM_NEWADDR => Some(Urgency::Gain),

@@ -13,8 +13,8 @@ use crate::TcpHealth;
 /// <netinet/tcp.h>
 const TCP_CONNECTION_INFO: libc::c_int = 0x106;
 
-/// The kernel's `struct tcp_connection_info`. Times are in ms. In C the fast-open flags are bit fields of one word; libc 0.2 makes each a word of its own and so
-/// misplaces all that follows.
+/// The kernel's `struct tcp_connection_info`. Times are in ms. In C the fast-open flags are bit
+/// fields of one word; libc 0.2 makes each a word of its own and so misplaces all that follows.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 #[allow(
@@ -72,7 +72,8 @@ pub(crate) fn tcp_health(stream: &TcpStream) -> io::Result<TcpHealth> {
 fn query(stream: &TcpStream) -> io::Result<ConnectionInfo> {
     let mut info = ConnectionInfo::default();
     let mut length = size_of::<ConnectionInfo>() as libc::socklen_t;
-    // SAFETY: the descriptor is open for as long as `stream` is borrowed; `info` is `length` bytes of plain integers, any values of which are valid.
+    // SAFETY: the descriptor is open for as long as `stream` is borrowed; `info` is `length` bytes
+    // of plain integers, any values of which are valid.
     let status = unsafe {
         libc::getsockopt(
             stream.as_raw_fd(),

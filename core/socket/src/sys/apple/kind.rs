@@ -52,7 +52,8 @@ impl Query {
         request.name[..libc::IFNAMSIZ - 1]
             .get_mut(..name.len())?
             .copy_from_slice(name.as_bytes());
-        // SAFETY: the descriptor is open while `self` is borrowed; `request` has the size of a `struct ifreq`, which is what this request reads and writes.
+        // SAFETY: the descriptor is open while `self` is borrowed; `request` has the size of a
+        // `struct ifreq`, which is what this request reads and writes.
         let status =
             unsafe { libc::ioctl(self.0.as_raw_fd(), SIOCGIFFUNCTIONALTYPE, &raw mut request) };
         (status == 0).then_some(request.functional_type)

@@ -32,7 +32,8 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     ifaddrs::list(|name, flags| asked.kind(name, flags))
 }
 
-/// EHOSTUNREACH or ENETUNREACH from connect: no route leaves by the interface. The option must be that of the socket's family.
+/// EHOSTUNREACH or ENETUNREACH from connect: no route leaves by the interface. The option must be
+/// that of the socket's family.
 pub(crate) fn bind_interface(
     socket: &Socket,
     name: &str,

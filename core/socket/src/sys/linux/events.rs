@@ -20,7 +20,8 @@ const GROUPS: libc::c_int = libc::RTMGRP_LINK
     | libc::RTMGRP_IPV4_ROUTE
     | libc::RTMGRP_IPV6_ROUTE;
 
-/// Events of the namespace that this was made in, and the list as that namespace has it, whatever thread asks.
+/// Events of the namespace that this was made in, and the list as that namespace has it, whatever
+/// thread asks.
 #[derive(Debug)]
 pub(crate) struct Events {
     socket: AsyncFd<Socket>,
@@ -43,7 +44,8 @@ impl Events {
         list::list(&mut self.query)
     }
 
-    /// Waits for events that may change the list, and takes all there are. Cancel-safe: nothing is read before the last await.
+    /// Waits for events that may change the list, and takes all there are. Cancel-safe: nothing is
+    /// read before the last await.
     pub(crate) async fn next(&mut self) -> Urgency {
         loop {
             let mut ready = match self.socket.readable().await {

@@ -32,7 +32,8 @@ pub(super) fn of(link: &Link) -> InterfaceKind {
     classify(link, &device)
 }
 
-/// Hardware first, then names, then tunnels: a tunnel that is named like a radio plays one in a laboratory.
+/// Hardware first, then names, then tunnels: a tunnel that is named like a radio plays one in a
+/// laboratory.
 fn classify(link: &Link, device: &Device) -> InterfaceKind {
     let info_kind = link.info_kind.as_deref().unwrap_or_default();
     let devtype = device.devtype.as_deref().unwrap_or_default();
@@ -83,7 +84,8 @@ fn classify(link: &Link, device: &Device) -> InterfaceKind {
 }
 
 impl Device {
-    /// Nothing if sysfs is not there, or shows the devices of another network namespace, where the name may be another interface's.
+    /// Nothing if sysfs is not there, or shows the devices of another network namespace, where the
+    /// name may be another interface's.
     fn read(link: &Link) -> Self {
         let folder = Path::new("/sys/class/net").join(&link.name);
         let index = fs::read_to_string(folder.join("ifindex"))

@@ -1,6 +1,8 @@
-//! Netlink messages of the route family, read from bytes and written to them: no `unsafe`, and no trust in any length.
+//! Netlink messages of the route family, read from bytes and written to them: no `unsafe`, and no
+//! trust in any length.
 //!
-//! Only the few attributes that are needed are looked at, so an attribute that a newer kernel has changed cannot make a whole message unreadable.
+//! Only the few attributes that are needed are looked at, so an attribute that a newer kernel has
+//! changed cannot make a whole message unreadable.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -91,7 +93,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// `None` for messages that are not about the link itself, such as those of a bridge about its ports.
+    /// `None` for messages that are not about the link itself, such as those of a bridge about its
+    /// ports.
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         if *payload.first()? != libc::AF_UNSPEC as u8 {
             return None;
@@ -154,7 +157,8 @@ pub(super) struct DefaultRouteMessage {
 }
 
 impl DefaultRouteMessage {
-    /// `None` if it is any other route. Halves of the address space, by which VPNs go before a default route without removing it, and `2000::/3` count as one.
+    /// `None` if it is any other route. Halves of the address space, by which VPNs go before a
+    /// default route without removing it, and `2000::/3` count as one.
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         let (family, prefix, kind) = (*payload.first()?, *payload.get(1)?, *payload.get(7)?);
         let v6 = i32::from(family) == libc::AF_INET6;

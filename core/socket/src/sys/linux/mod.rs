@@ -1,4 +1,4 @@
-//! Linux: netlink for interfaces, `SO_BINDTOIFINDEX` for sockets.
+//! Linux: netlink for interfaces, `SO_BINDTODEVICE` for sockets.
 
 mod events;
 mod kind;
@@ -24,7 +24,8 @@ pub(crate) fn boottime() -> Duration {
     clock::read(libc::CLOCK_BOOTTIME).unwrap_or_default()
 }
 
-/// The route must exist with this interface as its way out, or connect says ENETUNREACH. Unprivileged since Linux 5.7 for a socket that is not bound yet.
+/// By name: the index of an interface that is gone would be taken without an error, and one that
+/// was made anew has another. Unprivileged since Linux 5.7 for a socket that is not bound yet.
 pub(crate) fn bind_interface(
     socket: &Socket,
     name: &str,
@@ -32,15 +33,9 @@ pub(crate) fn bind_interface(
     _addr: SocketAddr,
     _direction: Direction,
 ) -> io::Result<()> {
-    let Some(index) = NonZeroU32::new(index) else {
-        return socket.bind_device(Some(name.as_bytes()));
-    };
-    // The option is the same for both families. Its number came with Linux 5.1; and an interface that was made anew has kept its name only.
-    match socket.bind_device_by_index_v4(Some(index)) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOPROTOOPT | libc::ENODEV)) => {
-            socket.bind_device(Some(name.as_bytes()))
-        }
-        result => result,
+    match NonZeroU32::new(index) {
+        Some(index) if name.is_empty() => socket.bind_device_by_index_v4(Some(index)),
+        _ => socket.bind_device(Some(name.as_bytes())),
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn listener(groups: libc::c_int) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     // A burst must not overflow it; and if it does, the reader asks anew.
     let _ = socket.set_recv_buffer_size(256 * 1024);
-    // SAFETY: the closure fills a sockaddr_nl, which fits into the storage, whose zeroes are valid for it, and gives its exact length.
+    // SAFETY: the closure fills a sockaddr_nl, which fits into the storage, whose zeroes are valid
+    // for it, and gives its exact length.
     let ((), address) = unsafe {
         SockAddr::try_init(|storage, length| {
             let netlink = storage.cast::<libc::sockaddr_nl>();
@@ -80,7 +81,8 @@ impl Query {
                 break;
             }
         }
-        // After several tries a list with a seam is still the best there is; the change that made it will be told.
+        // After several tries a list with a seam is still the best there is; the change that made
+        // it will be told.
         Ok(found)
     }
 

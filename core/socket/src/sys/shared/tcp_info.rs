@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 
 use crate::TcpHealth;
 
-/// The kernel's `struct tcp_info` (include/uapi/linux/tcp.h) as of Linux 6.10. It only grows at its end, and a kernel fills as much of it as it knows.
+/// The kernel's `struct tcp_info` (include/uapi/linux/tcp.h) as of Linux 6.10. It only grows at its
+/// end, and a kernel fills as much of it as it knows.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 #[allow(
@@ -124,7 +125,8 @@ pub(crate) fn tcp_health(stream: &TcpStream) -> io::Result<TcpHealth> {
 fn query(stream: &TcpStream) -> io::Result<(TcpInfo, usize)> {
     let mut info = TcpInfo::default();
     let mut length = size_of::<TcpInfo>() as libc::socklen_t;
-    // SAFETY: the descriptor is open for as long as `stream` is borrowed; `info` is `length` bytes of plain integers, any values of which are valid.
+    // SAFETY: the descriptor is open for as long as `stream` is borrowed; `info` is `length` bytes
+    // of plain integers, any values of which are valid.
     let status = unsafe {
         libc::getsockopt(
             stream.as_raw_fd(),

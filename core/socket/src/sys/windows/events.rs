@@ -58,7 +58,8 @@ unsafe impl Sync for Registration {}
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: the handle is registered and is cancelled once. The call waits for a callback that is running.
+        // SAFETY: the handle is registered and is cancelled once. The call waits for a callback
+        // that is running.
         unsafe { CancelMibChangeNotify2(self.0) };
     }
 }
@@ -100,7 +101,8 @@ impl Events {
         super::interfaces()
     }
 
-    /// Waits for events that may change the list. Cancel-safe: nothing is taken before the await ends.
+    /// Waits for events that may change the list. Cancel-safe: nothing is taken before the await
+    /// ends.
     pub(crate) async fn next(&mut self) -> Urgency {
         self.heard.something.notified().await;
         if self.heard.loss.swap(false, Ordering::Relaxed) {

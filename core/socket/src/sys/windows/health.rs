@@ -33,7 +33,8 @@ fn query(stream: &TcpStream) -> io::Result<TCP_INFO_v0> {
     let version: u32 = 0;
     let mut info = TCP_INFO_v0::default();
     let mut length = 0;
-    // SAFETY: both buffers have the sizes that are announced, and the call ends before it returns, since it has no overlapped structure.
+    // SAFETY: both buffers have the sizes that are announced, and the call ends before it returns,
+    // since it has no overlapped structure.
     let status = unsafe {
         WSAIoctl(
             stream.as_raw_socket() as SOCKET,

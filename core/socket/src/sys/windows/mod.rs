@@ -41,7 +41,8 @@ pub(crate) fn bind_interface(
         .or_else(|| list.iter().find(|interface| interface.name == name))
         .ok_or_else(not_there)?;
     option::set_unicast_interface(socket, interface.index, addr)?;
-    // Without a route by this interface the system says so at connect; without an address there is nothing to bind to, and the option alone has to do.
+    // Without a route by this interface the system says so at connect; without an address there is
+    // nothing to bind to, and the option alone has to do.
     match source(&interface.addresses, addr) {
         Some(source) => socket.bind(&SocketAddr::new(source, 0).into()),
         None => Ok(()),

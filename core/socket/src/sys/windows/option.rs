@@ -30,7 +30,8 @@ pub(super) fn set_unicast_interface(
 ) -> io::Result<()> {
     let raw = socket.as_raw_socket() as SOCKET;
     match addr {
-        // Its documentation asks for network byte order in IPv4, so that the value cannot be an address 0.x.x.x, and for host byte order in IPv6.
+        // Its documentation asks for network byte order in IPv4, so that the value cannot be an
+        // address 0.x.x.x, and for host byte order in IPv6.
         SocketAddr::V4(_) => set(raw, IPPROTO_IP, IP_UNICAST_IF, index.to_be()),
         SocketAddr::V6(_) => set(raw, IPPROTO_IPV6, IPV6_UNICAST_IF, index),
     }
@@ -48,7 +49,8 @@ pub(super) fn set_retransmission_limit(socket: &SockRef<'_>, limit: Duration) ->
 }
 
 fn set(socket: SOCKET, level: i32, option: i32, value: u32) -> io::Result<()> {
-    // SAFETY: `value` is the four bytes that are announced; a closed socket would be an error, not a fault.
+    // SAFETY: `value` is the four bytes that are announced; a closed socket would be an error, not
+    // a fault.
     let status = unsafe {
         setsockopt(
             socket,
