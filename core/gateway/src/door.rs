@@ -30,6 +30,8 @@ use crate::splice::reset_on_drop;
 
 /// Taken in at once before it is known what a connection is.
 const READ: usize = 4096;
+/// Bytes that may wait in the kernel before the socket takes no more.
+const UNSENT: u32 = 128 * 1024;
 /// Time for a connection beyond the limits to show that it is a join. Its first bytes follow the handshake at once.
 const TRIAL: Duration = Duration::from_secs(2);
 /// Time for a refused client to read the refusal.
@@ -89,8 +91,13 @@ pub(crate) async fn receive(
     }
 }
 
+/// Keepalive and user timeout for every connection: what is dead shall not stay for ever.
+///
+/// Of what has not left the kernel nothing can be taken back when a path dies, so little is put there.
 fn leg_options() -> ConnectOptions {
-    ConnectOptions::default()
+    let mut options = ConnectOptions::default();
+    options.notsent_lowat = Some(UNSENT);
+    options
 }
 
 async fn first_flight(
@@ -209,6 +216,16 @@ fn join_result(error: JoinError) -> JoinResult {
     }
 }
 
+/// What came of a HELLO that found a session.
+enum Hailed {
+    /// A session was made of it.
+    Accepted(Connection, Arc<Member>),
+    /// The stream was attached to the session that it repeats.
+    Retried,
+    /// It was not taken: how to count it, and what to answer.
+    Refused(HelloResult, TcpStream, Option<Bytes>),
+}
+
 async fn receive_hello(
     gate: &Arc<Gate>,
     stream: TcpStream,
@@ -219,8 +236,86 @@ async fn receive_hello(
     arrivals: mpsc::Sender<Arrival>,
 ) {
     let hellos = &gate.metrics.hellos;
+    match hail(gate, stream, slot, hello, rest) {
+        Hailed::Accepted(connection, member) => {
+            hellos.increment(HelloResult::Accepted);
+            // Fails when nobody accepts any more: dropping the connection ends it.
+            let _ = arrivals
+                .send(Arrival::Session(connection, member, peer))
+                .await;
+        }
+        Hailed::Retried => hellos.increment(HelloResult::Retried),
+        Hailed::Refused(result, stream, reply) => {
+            hellos.increment(result);
+            turn_away(stream, reply).await;
+        }
+    }
+}
+
+fn hail(
+    gate: &Arc<Gate>,
+    stream: TcpStream,
+    slot: Option<AddressSlot>,
+    hello: &Hello,
+    rest: Bytes,
+) -> Hailed {
     let rtt = handshake_rtt(&stream);
-    let route = gate.directory().hello(hello, clock::now());
+    let now = clock::now();
+    let route = gate.directory().hello(hello, now);
+    let HelloRoute::New = route else {
+        return reroute(route, stream, hello, rest, rtt);
+    };
+    let (slot, guard) = match room_for_session(gate, slot) {
+        Ok(room) => room,
+        Err(Refusal::GoingAway) => {
+            return Hailed::Refused(
+                HelloResult::GoingAway,
+                stream,
+                Some(refuse(Refusal::GoingAway)),
+            );
+        }
+        Err(refusal) => return Hailed::Refused(HelloResult::Busy, stream, Some(refuse(refusal))),
+    };
+    let mut seed = [0; 32];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        log::error!("the system gave no random bytes: {error}");
+        return Hailed::Refused(HelloResult::Busy, stream, Some(refuse(Refusal::Busy)));
+    }
+    let (session, leg) = match Session::gateway(&gate.session_config, hello, seed, rtt, now) {
+        Ok(opened) => opened,
+        Err(error) => {
+            log::debug!("hello refused: {error}");
+            return Hailed::Refused(HelloResult::Refused, stream, error.reply());
+        }
+    };
+    let Some(id) = session.session_id() else {
+        return Hailed::Refused(HelloResult::Refused, stream, None);
+    };
+    // The keys were agreed on without the lock; in the meantime a repetition may have come in on another leg, and two
+    // sessions would deliver the data twice. From here to the insertion nobody may look the session up either: WELCOME
+    // may arrive, and its join be here, before this thread goes on.
+    let mut directory = gate.directory();
+    let route = directory.hello(hello, now);
+    let HelloRoute::New = route else {
+        drop(directory);
+        return reroute(route, stream, hello, rest, rtt);
+    };
+    let (connection, handle) = Setup::new(session).leg(leg, stream, rest).spawn();
+    let member = Arc::new(Member::new(handle, id, slot));
+    member.look(|session, _| directory.insert(session, hello, Arc::clone(&member)));
+    drop(directory);
+    gate.adopt(Arc::clone(&member), guard);
+    Hailed::Accepted(connection, member)
+}
+
+/// Deals with a HELLO that does not begin a session.
+fn reroute(
+    route: HelloRoute<Arc<Member>>,
+    stream: TcpStream,
+    hello: &Hello,
+    rest: Bytes,
+    rtt: Option<Duration>,
+) -> Hailed {
     match route {
         HelloRoute::Retry(member) => {
             match member
@@ -228,41 +323,18 @@ async fn receive_hello(
                 .with_session(|session, now| session.accept_retry(hello, rtt, now))
             {
                 Ok(leg) => {
-                    hellos.increment(HelloResult::Retried);
                     member.handle.attach(leg, stream, rest);
+                    Hailed::Retried
                 }
-                Err(error) => {
-                    hellos.increment(HelloResult::Refused);
-                    turn_away(stream, error.reply()).await;
-                }
+                Err(error) => Hailed::Refused(HelloResult::Refused, stream, error.reply()),
             }
         }
-        HelloRoute::Refuse(reply, _) => {
-            hellos.increment(HelloResult::Refused);
-            turn_away(stream, Some(reply)).await;
+        HelloRoute::Refuse(reply, Refusal::Busy) => {
+            Hailed::Refused(HelloResult::Busy, stream, Some(reply))
         }
-        HelloRoute::New => match room_for_session(gate, slot) {
-            Ok((slot, guard)) => match open_session(gate, stream, hello, rest, rtt, slot, guard) {
-                Ok((connection, member)) => {
-                    hellos.increment(HelloResult::Accepted);
-                    // Nobody accepts any more: dropping the connection ends it.
-                    let _ = arrivals
-                        .send(Arrival::Session(connection, member, peer))
-                        .await;
-                }
-                Err((stream, reply)) => {
-                    hellos.increment(HelloResult::Refused);
-                    turn_away(stream, reply).await;
-                }
-            },
-            Err(refusal) => {
-                hellos.increment(match refusal {
-                    Refusal::GoingAway => HelloResult::GoingAway,
-                    _ => HelloResult::Busy,
-                });
-                turn_away(stream, Some(refuse(refusal))).await;
-            }
-        },
+        HelloRoute::Refuse(reply, _) => Hailed::Refused(HelloResult::Refused, stream, Some(reply)),
+        // The caller has dealt with it.
+        HelloRoute::New => Hailed::Refused(HelloResult::Refused, stream, None),
     }
 }
 
@@ -286,44 +358,6 @@ fn room_for_session(
         .enter_session(gate.config.limits.sessions)
         .ok_or_else(|| full(Cap::Sessions))?;
     Ok((slot, guard))
-}
-
-/// A stream that was not taken, and what to answer on it.
-type TurnedAway = (TcpStream, Option<Bytes>);
-
-fn open_session(
-    gate: &Arc<Gate>,
-    stream: TcpStream,
-    hello: &Hello,
-    rest: Bytes,
-    rtt: Option<Duration>,
-    slot: AddressSlot,
-    guard: SessionGuard,
-) -> Result<(Connection, Arc<Member>), TurnedAway> {
-    let mut seed = [0; 32];
-    if let Err(error) = getrandom::fill(&mut seed) {
-        log::error!("the system gave no random bytes: {error}");
-        return Err((stream, Some(refuse(Refusal::Busy))));
-    }
-    let now = clock::now();
-    let (session, leg) = match Session::gateway(&gate.session_config, hello, seed, rtt, now) {
-        Ok(opened) => opened,
-        Err(error) => {
-            log::debug!("hello refused: {error}");
-            return Err((stream, error.reply()));
-        }
-    };
-    let Some(id) = session.session_id() else {
-        return Err((stream, None));
-    };
-    // WELCOME may arrive, and its join be here, before this thread goes on: nobody looks a session up until it is in.
-    let mut directory = gate.directory();
-    let (connection, handle) = Setup::new(session).leg(leg, stream, rest).spawn();
-    let member = Arc::new(Member::new(handle, id, slot));
-    member.look(|session, _| directory.insert(session, hello, Arc::clone(&member)));
-    drop(directory);
-    gate.adopt(Arc::clone(&member), guard);
-    Ok((connection, member))
 }
 
 async fn receive_raw(
