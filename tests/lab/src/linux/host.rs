@@ -55,7 +55,8 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses.
+    /// When the kernel refuses; so it does when root of a user namespace calls from a network that
+    /// is not its own.
     pub fn enter(&self) -> Result<Entered, LabError> {
         let inside = self
             .namespace

@@ -215,23 +215,13 @@ impl LinkHandle {
     /// When no answer comes within five seconds, or the device has no route.
     pub fn measure_rtt(&self) -> Result<Duration, LabError> {
         let step = || format!("measure the round trip over {}", self.name());
-        let _on_client = self.inner.client.enter().step(step)?;
-        let mut best = Duration::MAX;
-        for _ in 0..3 {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).step(step)?;
-            socket
-                .bind_device(Some(self.name().as_bytes()))
-                .step(step)?;
-            let start = Instant::now();
-            let refused =
-                socket.connect_timeout(&SocketAddr::new(SERVER_V4, UNUSED_PORT).into(), PATIENCE);
-            match refused {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                other => other.step(step)?,
+        self.inner.client.inside(|| {
+            let mut best = Duration::MAX;
+            for _ in 0..3 {
+                best = best.min(refusal(self.name()).step(step)?);
             }
-            best = best.min(start.elapsed());
-        }
-        Ok(best)
+            Ok(best)
+        })
     }
 
     /// The client's addresses on this link.
@@ -348,5 +338,18 @@ impl LinkHandle {
         self.addressing()
             .apply(&mut route)
             .step(|| format!("restore the routes of {}", self.name()))
+    }
+}
+
+/// How long the server takes to refuse a connection over the device.
+fn refusal(device: &str) -> io::Result<Duration> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind_device(Some(device.as_bytes()))?;
+    let start = Instant::now();
+    let nobody = SocketAddr::new(SERVER_V4, UNUSED_PORT);
+    match socket.connect_timeout(&nobody.into(), PATIENCE) {
+        Err(error) if error.kind() != io::ErrorKind::ConnectionRefused => Err(error),
+        // A proxy accepts what the server would refuse.
+        _ => Ok(start.elapsed()),
     }
 }

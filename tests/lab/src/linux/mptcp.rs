@@ -77,12 +77,11 @@ struct PathManager {
 
 impl PathManager {
     fn open(namespace: &Namespace) -> Result<Self, LabError> {
-        let _inside = namespace
-            .enter()
-            .step(|| "enter a network namespace".into())?;
-        let mut netlink = Netlink::generic().step(|| "open a generic netlink socket".into())?;
-        let family = resolve(&mut netlink).map_err(LabError::NoMptcp)?;
-        Ok(Self { netlink, family })
+        namespace.inside(|| {
+            let mut netlink = Netlink::generic().step(|| "open a generic netlink socket".into())?;
+            let family = resolve(&mut netlink).map_err(LabError::NoMptcp)?;
+            Ok(Self { netlink, family })
+        })
     }
 
     /// Lets every connection have more than one subflow.

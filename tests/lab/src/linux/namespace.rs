@@ -49,8 +49,31 @@ impl Namespace {
     /// Moves the calling thread into the namespace until the guard is dropped.
     pub(super) fn enter(&self) -> io::Result<Inside> {
         let before = File::open(OWN_NAMESPACE)?;
+        // Root of a user namespace may not return to a network that belongs to another. Going to
+        // where the thread is already shows whether it could.
+        sys::set_network(before.as_fd())?;
         sys::set_network(self.file.as_fd())?;
         Ok(Inside { before })
+    }
+
+    /// Runs `act` inside, on a thread of its own: that needs no way back.
+    pub(super) fn inside<T: Send>(
+        &self,
+        act: impl FnOnce() -> Result<T, LabError> + Send,
+    ) -> Result<T, LabError> {
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("lab-inside".into());
+            let acting = thread
+                .spawn_scoped(scope, || {
+                    self.move_into()
+                        .step(|| "enter a network namespace".into())?;
+                    act()
+                })
+                .step(|| "start a thread".into())?;
+            acting
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Moves the calling thread into the namespace for good.
@@ -64,14 +87,15 @@ impl Namespace {
         command
     }
 
-    /// Sets `/proc/sys/net/<name>`, which is the calling thread's namespace's own.
+    /// Sets `/proc/sys/net/<name>`, which is the namespace's own.
     pub(super) fn sysctl(&self, name: &str, value: &str) -> Result<(), LabError> {
         let path = Path::new("/proc/sys/net").join(name);
-        let _inside = self.enter().step(|| "enter a network namespace".into())?;
-        if fs::read_to_string(&path).is_ok_and(|is| is.trim() == value) {
-            return Ok(());
-        }
-        fs::write(&path, value).step(|| format!("set net/{name} to {value}"))
+        self.inside(|| {
+            if fs::read_to_string(&path).is_ok_and(|is| is.trim() == value) {
+                return Ok(());
+            }
+            fs::write(&path, value).step(|| format!("set net/{name} to {value}"))
+        })
     }
 
     /// As `sysctl`, for a setting that not every kernel has.
@@ -86,15 +110,16 @@ impl Namespace {
 
     /// Makes the TUN device `name` and returns its non-blocking descriptor.
     pub(super) fn tun(&self, name: &str) -> Result<File, LabError> {
-        let _inside = self.enter().step(|| "enter a network namespace".into())?;
-        let tun = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open("/dev/net/tun")
-            .map_err(LabError::Tun)?;
-        sys::name_tun(&tun, name).step(|| format!("create the TUN device {name}"))?;
-        Ok(tun)
+        self.inside(|| {
+            let tun = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open("/dev/net/tun")
+                .map_err(LabError::Tun)?;
+            sys::name_tun(&tun, name).step(|| format!("create the TUN device {name}"))?;
+            Ok(tun)
+        })
     }
 }
 
