@@ -155,6 +155,10 @@ pub(crate) const MAC_LEN: usize = 32;
 /// More join addresses are not announced.
 pub(crate) const MAX_JOIN_ADDRESSES: usize = 8;
 
+const fn join_address_ok(host: &str, port: u16) -> bool {
+    !host.is_empty() && host.len() <= 255 && port != 0
+}
+
 impl Welcome {
     /// Everything but the MAC, the length already counting it.
     pub(crate) fn encode(&self) -> BytesMut {
@@ -165,7 +169,10 @@ impl Welcome {
         out.put_u32(self.ttl_s);
         out.put_u16(if self.pinned { FLAG_PIN } else { 0 });
         out.put_u16(0);
-        for address in self.join_addresses.iter().take(MAX_JOIN_ADDRESSES) {
+        // One that a client would not take would cost the session.
+        let good = |address: &&JoinAddress| join_address_ok(&address.host, address.port);
+        let announced = self.join_addresses.iter().filter(good);
+        for address in announced.take(MAX_JOIN_ADDRESSES) {
             let mut value = BytesMut::with_capacity(2 + address.host.len());
             value.put_u16(address.port);
             value.put_slice(address.host.as_bytes());
@@ -192,7 +199,7 @@ impl Welcome {
                     let port = inner.u16()?;
                     let host = std::str::from_utf8(&value[2..])
                         .map_err(|_| WireError("join address is not UTF-8"))?;
-                    if host.is_empty() || host.len() > 255 || port == 0 {
+                    if !join_address_ok(host, port) {
                         return Err(WireError("bad join address"));
                     }
                     if join_addresses.len() < MAX_JOIN_ADDRESSES {
@@ -213,5 +220,176 @@ impl Welcome {
             pinned: flags & FLAG_PIN != 0,
             join_addresses,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::preamble::{HEADER_LEN, MAX_BODY};
+
+    fn hello() -> Hello {
+        let mut hello = Hello {
+            version: crate::VERSION,
+            client_key: [1; 32],
+            retry_hash: [2; 32],
+            pin: false,
+            service: ServiceType::Aggregate,
+            standby: Standby::Cold,
+            window: 1,
+            ttl_s: 2,
+            credit: u64::MAX,
+            role: Role::Backup,
+            retry: None,
+            base: Bytes::new(),
+        };
+        hello.base = hello.encode_base();
+        hello
+    }
+
+    fn retry() -> Retry {
+        Retry {
+            secret: [3; 32],
+            age_ms: u32::MAX,
+            role: Role::Primary,
+            data_sent: false,
+        }
+    }
+
+    fn parse(whole: &[u8]) -> Result<Hello, WireError> {
+        Hello::parse(crate::VERSION, whole, &whole[HEADER_LEN..])
+    }
+
+    fn with_extension(whole: &[u8], kind: u16, value: &[u8]) -> BytesMut {
+        let mut out = BytesMut::from(whole);
+        put_extension(&mut out, kind, value);
+        set_len(&mut out, 0);
+        out
+    }
+
+    fn welcome() -> Welcome {
+        Welcome {
+            session: SessionId([4; 16]),
+            gateway_key: [5; 32],
+            window: 6,
+            ttl_s: 7,
+            pinned: true,
+            join_addresses: Vec::new(),
+        }
+    }
+
+    fn address(host: &str, port: u16) -> JoinAddress {
+        JoinAddress {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    #[test]
+    fn a_hello_cut_anywhere_is_malformed() {
+        let base = hello().base;
+        assert_eq!(parse(&base), Ok(hello()));
+        for n in HEADER_LEN..base.len() {
+            assert!(parse(&base[..n]).is_err(), "{n}");
+        }
+        let repeated = Hello::encode_retry(&base, &retry());
+        for n in base.len() + 1..repeated.len() {
+            assert!(parse(&repeated[..n]).is_err(), "{n}");
+        }
+    }
+
+    #[test]
+    fn unknown_extensions_of_a_hello_are_passed_over_unless_critical() {
+        let base = hello().base;
+        let more = with_extension(&base, 0x0777, b"whatever");
+        let parsed = parse(&more).unwrap();
+        assert_eq!(parsed.client_key, hello().client_key);
+        assert_eq!(parsed.base, more);
+        let critical = with_extension(&base, 0x8777, b"whatever");
+        assert_eq!(
+            parse(&critical),
+            Err(WireError("unknown critical extension"))
+        );
+    }
+
+    #[test]
+    fn the_first_hello_is_what_remains_without_the_retry() {
+        let first = with_extension(&hello().base, 0x0777, b"whatever").freeze();
+        let repeated = Hello::encode_retry(&first, &retry());
+        let parsed = parse(&repeated).unwrap();
+        assert_eq!(parsed.base, first);
+        assert_eq!(parsed.retry, Some(retry()));
+        assert_eq!(parsed.role(), Role::Primary);
+    }
+
+    #[test]
+    fn the_retry_stands_last_and_has_its_length() {
+        let repeated = Hello::encode_retry(&hello().base, &retry());
+        assert!(parse(&with_extension(&repeated, 0x0777, b"x")).is_err());
+        assert!(parse(&Hello::encode_retry(&repeated, &retry())).is_err());
+        assert!(parse(&with_extension(&hello().base, EXT_RETRY, &[0; 37])).is_err());
+        assert!(parse(&with_extension(&hello().base, EXT_RETRY, &[0; 39])).is_err());
+    }
+
+    #[test]
+    fn a_role_that_does_not_exist_is_malformed_but_a_new_service_is_not() {
+        let mut base = BytesMut::from(&hello().base[..]);
+        base[HEADER_LEN + 66] = 9;
+        assert_eq!(parse(&base).unwrap().service, ServiceType::Handover);
+        base[HEADER_LEN + 84] = 2;
+        assert_eq!(parse(&base), Err(WireError("unknown role")));
+    }
+
+    #[test]
+    fn a_welcome_cut_anywhere_is_malformed() {
+        let mut full = welcome();
+        full.join_addresses.push(address("a", 1));
+        let whole = full.encode();
+        let body = &whole[HEADER_LEN..];
+        let bare = body.len() - 7;
+        assert_eq!(Welcome::parse(body), Ok(full));
+        assert_eq!(Welcome::parse(&body[..bare]), Ok(welcome()));
+        for n in (0..body.len()).filter(|n| *n != bare) {
+            assert!(Welcome::parse(&body[..n]).is_err(), "{n}");
+        }
+    }
+
+    #[test]
+    fn unknown_extensions_of_a_welcome_are_passed_over_unless_critical() {
+        let whole = welcome().encode();
+        let with = |kind| with_extension(&whole, kind, b"x");
+        assert_eq!(Welcome::parse(&with(0x7777)[HEADER_LEN..]), Ok(welcome()));
+        assert!(Welcome::parse(&with(0x8002)[HEADER_LEN..]).is_err());
+    }
+
+    #[test]
+    fn join_addresses_that_make_no_sense_are_malformed() {
+        let whole = welcome().encode();
+        let values: [&[u8]; 5] = [b"", b"\0", b"\0\x50", b"\0\0host", b"\0\x50\xff"];
+        for value in values {
+            let with = with_extension(&whole, EXT_JOIN_ADDRESS, value);
+            assert!(Welcome::parse(&with[HEADER_LEN..]).is_err(), "{value:?}");
+        }
+        let long = [b"\0\x50", &[b'a'; 256][..]].concat();
+        let with = with_extension(&whole, EXT_JOIN_ADDRESS, &long);
+        assert!(Welcome::parse(&with[HEADER_LEN..]).is_err());
+    }
+
+    #[test]
+    fn a_gateway_announces_only_what_a_client_takes() {
+        let mut full = welcome();
+        let long = "a".repeat(255);
+        full.join_addresses = vec![
+            address("", 1),
+            address("b", 0),
+            address(&"c".repeat(256), 1),
+        ];
+        full.join_addresses.extend(vec![address(&long, 1); 9]);
+        let whole = full.encode();
+        assert!(whole.len() + MAC_LEN <= HEADER_LEN + MAX_BODY);
+        let parsed = Welcome::parse(&whole[HEADER_LEN..]).unwrap();
+        assert_eq!(parsed.join_addresses, vec![address(&long, 1); 8]);
+        let more = with_extension(&whole, EXT_JOIN_ADDRESS, b"\0\x50ninth");
+        assert_eq!(Welcome::parse(&more[HEADER_LEN..]), Ok(parsed));
     }
 }

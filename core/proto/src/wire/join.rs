@@ -5,11 +5,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::error::WireError;
 use crate::types::{Role, SessionId};
 use crate::wire::fields::{Fields, unknown_extension};
+use crate::wire::frame::MAX_DATA;
 use crate::wire::hello::MAC_LEN;
 use crate::wire::preamble::{Kind, begin, set_len};
 
 /// Data that may ride behind a JOIN, under its MAC.
 pub(crate) const MAX_JOIN_DATA: usize = 16 * 1024;
+/// Its offset is not above this, so that no sum overflows.
+const MAX_DATA_OFFSET: u64 = u64::MAX - MAX_DATA as u64 - 1;
 const FLAG_STRICT: u8 = 1;
 
 /// What both ends state about the stream when a leg joins.
@@ -94,6 +97,9 @@ impl Join {
         let recv_limit = fields.u64()?;
         let credit = fields.u64()?;
         let data_offset = fields.u64()?;
+        if data_offset > MAX_DATA_OFFSET {
+            return Err(WireError("offset out of range"));
+        }
         fields.u16()?;
         while let Some((kind, _)) = fields.extension()? {
             unknown_extension(kind)?;
@@ -168,5 +174,129 @@ impl Joined {
             strict: flags & FLAG_STRICT != 0,
             nonce,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::fields::put_extension;
+    use crate::wire::preamble::HEADER_LEN;
+
+    const STATE: StreamState = StreamState {
+        epoch: u32::MAX,
+        active: Role::Backup,
+        recv_next: 1,
+        recv_limit: u64::MAX,
+    };
+
+    fn join(data_offset: u64) -> Join {
+        let mut join = Join {
+            session: SessionId([1; 16]),
+            counter: 2,
+            role: Role::Primary,
+            state: STATE,
+            credit: 3,
+            data_offset,
+            data: Bytes::from_static(b"abc"),
+            signed: Bytes::new(),
+            mac: [4; MAC_LEN],
+        };
+        join.signed = join.encode().freeze();
+        join
+    }
+
+    fn bytes(join: &Join) -> Vec<u8> {
+        [&join.signed[..], &join.mac].concat()
+    }
+
+    fn parse(whole: &[u8]) -> Result<Join, WireError> {
+        Join::parse(whole, &whole[HEADER_LEN..], b"abc")
+    }
+
+    #[test]
+    fn a_join_cut_anywhere_is_malformed() {
+        let whole = bytes(&join(5));
+        assert_eq!(parse(&whole), Ok(join(5)));
+        assert_eq!(Join::claimed_data(&whole[HEADER_LEN..]), Ok(3));
+        for n in HEADER_LEN..whole.len() {
+            assert!(parse(&whole[..n]).is_err(), "{n}");
+        }
+        for n in 0..66 {
+            assert!(
+                Join::claimed_data(&whole[HEADER_LEN..][..n]).is_err(),
+                "{n}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_join_claims_no_more_data_than_is_kept_for_it() {
+        let mut whole = bytes(&join(5));
+        let at = HEADER_LEN + 64;
+        whole[at..at + 2].copy_from_slice(&(MAX_JOIN_DATA as u16).to_be_bytes());
+        assert_eq!(Join::claimed_data(&whole[HEADER_LEN..]), Ok(MAX_JOIN_DATA));
+        whole[at..at + 2].copy_from_slice(&(MAX_JOIN_DATA as u16 + 1).to_be_bytes());
+        assert!(Join::claimed_data(&whole[HEADER_LEN..]).is_err());
+    }
+
+    #[test]
+    fn an_offset_whose_end_would_overflow_is_malformed() {
+        assert!(parse(&bytes(&join(MAX_DATA_OFFSET))).is_ok());
+        for offset in [MAX_DATA_OFFSET + 1, u64::MAX - 2, u64::MAX] {
+            let error = WireError("offset out of range");
+            assert_eq!(parse(&bytes(&join(offset))), Err(error));
+        }
+    }
+
+    #[test]
+    fn roles_that_do_not_exist_are_malformed() {
+        for at in [24, 26] {
+            let mut whole = bytes(&join(5));
+            whole[HEADER_LEN + at] = 2;
+            assert_eq!(parse(&whole), Err(WireError("unknown role")));
+        }
+        let mut body = joined().encode().split_off(HEADER_LEN);
+        body[12] = 2;
+        assert_eq!(Joined::parse(&body), Err(WireError("unknown role")));
+    }
+
+    #[test]
+    fn unknown_extensions_of_a_join_are_passed_over_unless_critical() {
+        let with = |kind| {
+            let mut out = join(5).encode();
+            put_extension(&mut out, kind, b"x");
+            out.put_bytes(4, MAC_LEN);
+            parse(&out)
+        };
+        let taken = with(0x0001).unwrap();
+        assert_eq!((taken.counter, taken.mac), (2, [4; MAC_LEN]));
+        assert_eq!(taken.signed.len(), join(5).signed.len() + 5);
+        assert!(with(0x8001).is_err());
+    }
+
+    fn joined() -> Joined {
+        Joined {
+            counter: 1,
+            state: STATE,
+            strict: false,
+            nonce: [2; 16],
+        }
+    }
+
+    #[test]
+    fn a_joined_cut_anywhere_is_malformed_and_extensions_follow_the_rule() {
+        let body = joined().encode().split_off(HEADER_LEN);
+        assert_eq!(Joined::parse(&body), Ok(joined()));
+        for n in 0..body.len() {
+            assert!(Joined::parse(&body[..n]).is_err(), "{n}");
+        }
+        let with = |kind| {
+            let mut out = body.clone();
+            put_extension(&mut out, kind, b"x");
+            Joined::parse(&out)
+        };
+        assert_eq!(with(0x0001), Ok(joined()));
+        assert!(with(0x8001).is_err());
     }
 }
