@@ -6,3 +6,6 @@ pub(crate) mod hello;
 pub(crate) mod join;
 pub(crate) mod preamble;
 pub(crate) mod reader;
+
+#[cfg(test)]
+mod vectors;

@@ -157,3 +157,71 @@ impl Refused {
 pub(crate) fn refused(code: crate::error::Refusal) -> Bytes {
     Refused::encode(code.to_wire(), None, 0).freeze()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Refusal;
+
+    #[test]
+    fn the_first_byte_that_differs_decides() {
+        let whole = refused(Refusal::Busy);
+        for n in 0..HEADER_LEN {
+            assert_eq!(sniff(&whole[..n], &GATEWAY_MAGIC), Sniff::Incomplete);
+        }
+        for n in 0..GATEWAY_MAGIC.len() {
+            let mut other = whole[..=n].to_vec();
+            other[n] ^= 1;
+            assert_eq!(sniff(&other, &GATEWAY_MAGIC), Sniff::Foreign);
+        }
+        assert_eq!(sniff(&whole, &CLIENT_MAGIC), Sniff::Foreign);
+    }
+
+    #[test]
+    fn no_other_protocol_begins_as_a_session_does() {
+        let others: [&[u8]; 8] = [
+            b"GET / HTTP/1.1",
+            b"PRI * HTTP/2.0",
+            b"\x16\x03\x01",
+            b"SSH-2.0-x",
+            b"\x04\x01",
+            b"\x05\x01\x00",
+            b"PROXY TCP4",
+            b"\r\n\r\n\x00\r\nQUIT\n",
+        ];
+        for other in others {
+            assert_eq!(sniff(&other[..1], &CLIENT_MAGIC), Sniff::Foreign);
+            assert_eq!(sniff(other, &GATEWAY_MAGIC), Sniff::Foreign);
+        }
+        assert!(std::str::from_utf8(&CLIENT_MAGIC).is_err());
+    }
+
+    #[test]
+    fn a_kind_of_a_later_version_still_has_a_header() {
+        let mut bytes = begin(Kind::Welcome, 9);
+        bytes[8] = 0x84;
+        let header = Header {
+            kind: None,
+            version: 9,
+            body_len: 0,
+        };
+        assert_eq!(sniff(&bytes, &GATEWAY_MAGIC), Sniff::Header(header));
+    }
+
+    #[test]
+    fn refused_may_be_longer_but_not_shorter_than_known() {
+        let whole = Refused::encode(3, Some((5, 6)), 32);
+        let mut body = whole[HEADER_LEN..].to_vec();
+        body.extend_from_slice(&[7; 32]);
+        for n in 0..4 {
+            assert!(Refused::parse(&body[..n]).is_err());
+        }
+        for n in 4..body.len() {
+            assert_eq!(Refused::parse(&body[..n]).unwrap().offsets, None);
+        }
+        let closed = Refused::parse(&body).unwrap();
+        assert_eq!((closed.offsets, closed.mac), (Some((5, 6)), Some([7; 32])));
+        body.push(0);
+        assert!(Refused::parse(&body).is_ok());
+    }
+}

@@ -103,3 +103,162 @@ impl FrameReader {
         (self.carry.len() >= n).then(|| std::mem::take(&mut self.carry).freeze())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{ResetCode, Role};
+    use bytes::BufMut;
+
+    fn frame(kind: u8, body: &[u8]) -> BytesMut {
+        let mut out = BytesMut::new();
+        out.put_u32(u32::from(kind) << 24 | body.len() as u32);
+        out.put_slice(body);
+        out
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<Frame>, WireError> {
+        read_in_parts(bytes, bytes.len())
+    }
+
+    fn read_in_parts(bytes: &[u8], size: usize) -> Result<Vec<Frame>, WireError> {
+        let mut reader = FrameReader::default();
+        let mut out = Vec::new();
+        for part in bytes.chunks(size.max(1)) {
+            let mut part = Bytes::copy_from_slice(part);
+            while let Some(frame) = reader.next(&mut part)? {
+                out.push(frame);
+            }
+            assert!(part.is_empty());
+            assert!(reader.carry.len() <= HEADER_LEN + MAX_CONTROL);
+        }
+        Ok(out)
+    }
+
+    /// Neighbouring stretches of DATA made one.
+    fn joined(frames: Vec<Frame>) -> Vec<Frame> {
+        let mut out: Vec<Frame> = Vec::new();
+        for frame in frames {
+            match (out.last_mut(), frame) {
+                (
+                    Some(Frame::Data { offset, payload }),
+                    Frame::Data {
+                        offset: next,
+                        payload: more,
+                    },
+                ) if *offset + payload.len() as u64 == next => {
+                    *payload = [&payload[..], &more].concat().into();
+                }
+                (_, frame) => out.push(frame),
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_stream_of_frames_reads_the_same_however_it_is_cut() {
+        let frames = vec![
+            Frame::Ping { id: 1 },
+            Frame::Data {
+                offset: u64::from(u32::MAX),
+                payload: Bytes::from(vec![7; 300]),
+            },
+            Frame::Switch {
+                epoch: 3,
+                active: Role::Backup,
+                next: 4,
+                limit: 5,
+            },
+            Frame::Reset {
+                code: ResetCode::Other(999),
+                delivered: u64::MAX,
+            },
+            Frame::Data {
+                offset: 0,
+                payload: Bytes::from_static(b"x"),
+            },
+            Frame::Fin { offset: 1 },
+        ];
+        let mut bytes = BytesMut::new();
+        for frame in &frames {
+            frame.encode(&mut bytes);
+            bytes.extend_from_slice(&[0x7f, 0, 0, 2, 1, 1]);
+        }
+        for size in 1..=bytes.len() {
+            assert_eq!(
+                joined(read_in_parts(&bytes, size).unwrap()),
+                frames,
+                "{size}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_frames_are_passed_over_unless_critical() {
+        let ping = frame(0x83, &[0, 0, 0, 1]);
+        for len in [0, 1, MAX_CONTROL, MAX_CONTROL + 1, MAX_SKIPPED] {
+            let bytes = [&frame(0x01, &vec![0; len])[..], &ping].concat();
+            for size in [1, 3, bytes.len()] {
+                assert_eq!(read_in_parts(&bytes, size), Ok(vec![Frame::Ping { id: 1 }]));
+            }
+            assert!(read(&frame(0x80, &vec![0; len])).is_err(), "{len}");
+        }
+        assert!(read(&frame(0x01, &vec![0; MAX_SKIPPED + 1])).is_err());
+    }
+
+    #[test]
+    fn a_length_is_judged_before_the_body_has_come() {
+        let header = |kind: u8, len: usize| (u32::from(kind) << 24 | len as u32).to_be_bytes();
+        assert!(read(&header(0x82, MAX_CONTROL + 1)).is_err());
+        assert!(read(&header(0x01, MAX_SKIPPED + 1)).is_err());
+        assert!(read(&header(DATA, 7)).is_err());
+        assert!(read(&header(DATA, 8 + MAX_DATA + 1)).is_err());
+        assert_eq!(read(&header(DATA, 8 + MAX_DATA)), Ok(vec![]));
+    }
+
+    #[test]
+    fn known_frames_may_be_longer_but_not_shorter_than_known() {
+        let lengths = [
+            (0x82, 16),
+            (0x83, 4),
+            (0x84, 4),
+            (0x85, 24),
+            (0x86, 8),
+            (0x87, 12),
+            (0x88, 8),
+            (0x09, 4),
+            (0x8A, 32),
+        ];
+        for (kind, len) in lengths {
+            for n in 0..len {
+                assert!(read(&frame(kind, &vec![0; n])).is_err(), "{kind:#x} {n}");
+            }
+            let known = read(&frame(kind, &vec![0; len])).unwrap();
+            assert_eq!(known.len(), 1);
+            assert_eq!(read(&frame(kind, &vec![0; len + 9])), Ok(known));
+        }
+    }
+
+    #[test]
+    fn data_is_handed_on_before_the_frame_is_whole() {
+        let whole = frame(DATA, &[&[0; 8], &[1; 100][..]].concat());
+        let got = read(&whole[..DATA_HEADER_LEN + 40]).unwrap();
+        let payload = Bytes::from(vec![1; 40]);
+        assert_eq!(got, [Frame::Data { offset: 0, payload }]);
+        assert_eq!(read(&frame(DATA, &[0; 8])), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_offset_whose_end_would_overflow_is_a_violation() {
+        let highest = u64::MAX - MAX_DATA as u64 - 1;
+        assert!(read(&frame(DATA, &highest.to_be_bytes())).is_ok());
+        assert!(read(&frame(DATA, &(highest + 1).to_be_bytes())).is_err());
+    }
+
+    #[test]
+    fn a_switch_to_no_path_is_a_violation() {
+        let mut body = [0; 24];
+        body[4] = 2;
+        assert!(read(&frame(0x85, &body)).is_err());
+    }
+}
