@@ -2,17 +2,13 @@
 
 mod common;
 
-use common::{Gateway, echo, hash, held_service, is_reset, pattern, service, session_with, soon};
+use common::{
+    Gateway, echo, hash, held_service, is_reset, pattern, service, session_error, session_with,
+    soon,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use twinpath_gateway::{Connection, KeyFile, ProxyProtocol};
 use twinpath_proto::{ClientConfig, ResetCode, Role, SessionError, Standby};
-
-fn session_error(error: &std::io::Error) -> &SessionError {
-    error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref())
-        .unwrap_or_else(|| panic!("{error:?}"))
-}
 
 #[tokio::test]
 async fn a_word_comes_back() {

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use twinpath::driver::{BoxFuture, DialFailure, DialedLeg, LegDialer, Setup};
+use twinpath::driver::{BoxFuture, DialFailure, DialedLeg, Handle, LegDialer, Setup};
 use twinpath_gateway::{Connection, ExitReport, Forwarder, ForwarderBuilder, ShutdownHandle};
-use twinpath_proto::{ClientConfig, DialTarget, Role, Session, Time};
+use twinpath_proto::{ClientConfig, DialTarget, Role, Session, SessionError, Time};
 
 /// No test waits for anything longer than this.
 pub const LONG: Duration = Duration::from_secs(20);
@@ -119,13 +119,13 @@ impl Gateway {
 
     /// Waits until that sample has that value.
     pub async fn until(&self, name: &str, value: f64) {
-        let reached = async {
-            while self.sample(name).await != value {
-                tokio::task::yield_now().await;
-            }
-        };
-        if tokio::time::timeout(LONG, reached).await.is_err() {
-            panic!("{name} is {}, not {value}", self.sample(name).await);
+        self.until_that(name, |sample| sample == value).await;
+    }
+
+    pub async fn until_that(&self, name: &str, reached: impl Fn(f64) -> bool) {
+        let asking = async { while !reached(self.sample(name).await) {} };
+        if tokio::time::timeout(LONG, asking).await.is_err() {
+            panic!("{name} stays at {}", self.sample(name).await);
         }
     }
 
@@ -168,6 +168,14 @@ pub async fn session(gateway: SocketAddr) -> Connection {
 }
 
 pub async fn session_with(gateway: SocketAddr, config: ClientConfig, roles: &[Role]) -> Connection {
+    held_session(gateway, config, roles).await.0
+}
+
+pub async fn held_session(
+    gateway: SocketAddr,
+    config: ClientConfig,
+    roles: &[Role],
+) -> (Connection, Handle) {
     let first = TcpStream::connect(gateway).await.unwrap();
     first.set_nodelay(true).unwrap();
     let now = Time::from_duration(twinpath_socket::now_boottime());
@@ -180,7 +188,24 @@ pub async fn session_with(gateway: SocketAddr, config: ClientConfig, roles: &[Ro
         .leg(leg, first, Bytes::new())
         .dialer(Arc::new(SameAddress(gateway)))
         .spawn()
-        .0
+}
+
+/// Says something and waits for its echo.
+pub async fn chat(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), words: &str) {
+    stream.write_all(words.as_bytes()).await.unwrap();
+    let mut back = vec![0; words.len()];
+    soon("the echo", stream.read_exact(&mut back))
+        .await
+        .unwrap();
+    assert_eq!(back, words.as_bytes());
+}
+
+/// What ended a session.
+pub fn session_error(error: &std::io::Error) -> &SessionError {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref())
+        .unwrap_or_else(|| panic!("{error:?}"))
 }
 
 static SEED: AtomicU64 = AtomicU64::new(1);
