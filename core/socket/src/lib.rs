@@ -21,6 +21,23 @@
 //! (`ConnectivityManager`, `NWPathMonitor`). The platform's side feeds what it learns there to
 //! [`feed_interfaces`]; from then on that list is the truth, for [`interfaces`] and for every
 //! [`InterfaceWatcher`].
+//!
+//! # Example
+//!
+//! ```no_run
+//! use twinpath_socket::{ConnectOptions, InterfaceKind, connect, interfaces, resolve, tcp_health};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let all = interfaces()?;
+//! let is_backup = |it: &&twinpath_socket::Interface| it.kind == InterfaceKind::Cellular && it.is_usable();
+//! let cellular = all.iter().find(is_backup).ok_or("no cellular interface")?;
+//! let binding = cellular.binding();
+//! let addresses = resolve("example.com", 443, &binding).await?;
+//! let stream = connect(addresses[0], &ConnectOptions::bound_to(binding)).await?;
+//! println!("{:?}", tcp_health(&stream)?.srtt);
+//! # Ok(())
+//! # }
+//! ```
 
 mod clock;
 mod connect;

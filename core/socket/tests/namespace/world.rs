@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Write},
     net::UdpSocket,
     os::fd::AsRawFd,
     panic,
@@ -25,7 +25,11 @@ pub(crate) fn run<F: Future<Output = ()> + 'static>(test: fn() -> F) {
         if let Err(error) = enter() {
             let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
             assert!(!required, "no network namespace with tunnels: {error}");
-            eprintln!("SKIPPED {name}: no network namespace with tunnels: {error}");
+            // Not by eprintln, which is captured when a test passes.
+            let _ = writeln!(
+                io::stderr(),
+                "SKIPPED {name}: no network namespace with tunnels: {error}"
+            );
             return;
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
