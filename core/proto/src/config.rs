@@ -8,7 +8,7 @@ use crate::types::{JoinAddress, ServiceType, Standby};
 /// How much the peer may send ahead of the application's reading.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WindowConfig {
-    /// Bytes at the start.
+    /// Bytes at the start; at least 16 KiB are taken, which may come before it is known.
     pub initial: u32,
     /// Bytes that tuning may grow it to.
     pub max: u32,

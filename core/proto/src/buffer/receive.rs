@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{Buf, Bytes};
 
 use super::queue::ByteQueue;
-use crate::config::WindowConfig;
+use crate::config::{EARLY_LIMIT, WindowConfig};
 use crate::error::WireError;
 
 /// Gaps come only from legs that begin anew; no honest peer makes many.
@@ -30,7 +30,8 @@ pub(crate) struct ReceiveBuffer {
 
 impl ReceiveBuffer {
     pub(crate) fn new(config: WindowConfig) -> Self {
-        let window = u64::from(config.initial);
+        // What may come before the window is known must fit.
+        let window = u64::from(config.initial).max(EARLY_LIMIT);
         Self {
             ready: ByteQueue::default(),
             apart: BTreeMap::new(),
@@ -40,7 +41,7 @@ impl ReceiveBuffer {
             fin: None,
             limit: window,
             window,
-            max_window: u64::from(config.max.max(config.initial)),
+            max_window: u64::from(config.max).max(window),
             tuned_at: 0,
         }
     }
@@ -289,7 +290,7 @@ mod tests {
     #[test]
     fn lies_are_refused() {
         let mut b = buffer();
-        assert!(b.insert(4000, Bytes::from(vec![0; 97])).is_err());
+        assert!(b.insert(16_000, Bytes::from(vec![0; 385])).is_err());
         b.insert(10, Bytes::from_static(b"x")).unwrap();
         assert!(b.finish(5).is_err());
         b.finish(11).unwrap();

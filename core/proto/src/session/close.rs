@@ -58,12 +58,12 @@ impl Session {
         }
         let path = &mut self.paths[role.index()];
         if end == LegEnd::PathGone {
-            path.dial_failed(now);
+            path.back_off(now);
         } else if was_up && now.saturating_since(leg.opened_at) > std::time::Duration::from_secs(1)
         {
             path.reset(now);
         } else {
-            path.dial_failed(now);
+            path.back_off(now);
         }
         if self.keys.is_none() && self.side == Side::Client {
             self.opening_leg_ended(end == LegEnd::Eof, now);

@@ -264,7 +264,10 @@ impl Session {
             return;
         }
         self.due_from = None;
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.phase == Phase::Up) else {
+        let leg = self.legs.iter_mut().find(|leg| leg.phase == Phase::Up);
+        let Some(leg) = leg else {
+            // The leg that comes next restates the window.
+            self.window_probe = None;
             return;
         };
         match self.window_probe {

@@ -60,9 +60,8 @@ impl PathDial {
         self.reset(now);
     }
 
-    /// The leg, or the attempt at one, failed: pauses grow.
-    pub(super) fn dial_failed(&mut self, now: Time) {
-        self.dialling = false;
+    /// A leg, or the attempt at one, failed: pauses grow.
+    pub(super) fn back_off(&mut self, now: Time) {
         self.failed = true;
         self.next = now + self.pause.max(URGENT_FIRST);
         self.pause = (self.pause.max(URGENT_FIRST) * 2).min(RELAXED_MAX);
@@ -100,7 +99,8 @@ impl Session {
     pub fn dial_failed(&mut self, role: Role, error: DialError, now: Time) {
         self.observe(now);
         log::debug!("dialling the {role} path failed: {error:?}");
-        self.paths[role.index()].dial_failed(now);
+        self.paths[role.index()].dialling = false;
+        self.paths[role.index()].back_off(now);
         if self.keys.is_none() && self.legs.is_empty() && self.opening.is_some() {
             // The other path may do; `plan_dials` takes it, as long as there is time.
             self.paths[role.other().index()].reset(now);

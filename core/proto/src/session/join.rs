@@ -328,7 +328,7 @@ impl Session {
             Refusal::Counter => self.paths[role.index()].reset(now),
             _ => {}
         }
-        self.paths[role.index()].dial_failed(now);
+        self.paths[role.index()].back_off(now);
         Ok(())
     }
 

@@ -513,6 +513,7 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
+        self.check_window(now);
         self.check_switch(now);
         self.check_budget(now);
         self.plan_dials(now);

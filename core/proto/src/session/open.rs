@@ -79,7 +79,10 @@ impl Session {
 
     fn send_hello(&mut self, role: Role, rtt: Option<Duration>, now: Time) -> LegId {
         let fresh = match &self.opening {
-            Some(Opening::Client { data_sent, .. }) => !*data_sent,
+            // The secret is revealed once; after that only a session without data may begin anew.
+            Some(Opening::Client {
+                data_sent, retried, ..
+            }) => *retried && !*data_sent,
             _ => true,
         };
         let id = self.add_leg(role, Phase::AwaitWelcome, rtt, now);
@@ -163,12 +166,12 @@ impl Session {
         match &self.opening {
             Some(Opening::Client {
                 data_sent, retried, ..
-            }) => !*data_sent || !*retried,
+            }) => !*retried || (!*data_sent && self.legs.is_empty()),
             _ => false,
         }
     }
 
-    /// A stretch of the stream leaves before WELCOME.
+    /// A stretch of the stream, or its end, leaves before WELCOME.
     pub(super) fn note_early_data(&mut self) {
         if let Some(Opening::Client { data_sent, .. }) = &mut self.opening {
             *data_sent = true;
@@ -236,9 +239,9 @@ impl Session {
             self.established = true;
             self.emit(Event::Established);
         } else if self.id != Some(welcome.session) {
-            return Err(SessionError::Protocol(
-                "another session in a second WELCOME",
-            ));
+            // A gateway that was restarted in between: that leg belongs to nobody.
+            self.close_leg(leg, true, crate::event::LegDownReason::Refused);
+            return Ok(());
         }
         self.leg_up(leg, now);
         Ok(())

@@ -102,7 +102,7 @@ impl Session {
 
     fn refused_leg(&mut self, leg: LegId, role: Role, now: Time) {
         self.close_leg(leg, true, LegDownReason::Refused);
-        self.paths[role.index()].dial_failed(now);
+        self.paths[role.index()].back_off(now);
     }
 
     fn take_frame(&mut self, leg: LegId, frame: Frame, now: Time) -> Result<(), WireError> {

@@ -78,7 +78,7 @@ impl Session {
         if !self.legs[index].is_up() {
             // It never answered: opening it again may do better.
             self.close_leg(id, true, LegDownReason::Silent);
-            self.paths[role.index()].dial_failed(now);
+            self.paths[role.index()].back_off(now);
             if self.keys.is_none() {
                 self.opening_leg_ended(false, now);
             }
@@ -86,7 +86,7 @@ impl Session {
         }
         if role != self.active {
             self.close_leg(id, true, LegDownReason::Silent);
-            self.paths[role.index()].dial_failed(now);
+            self.paths[role.index()].back_off(now);
             return;
         }
         if self.usable_other(role).is_some() {

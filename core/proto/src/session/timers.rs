@@ -47,7 +47,6 @@ impl Session {
             return;
         }
         self.observe(now);
-        self.check_window(now);
         self.check_silence(now);
         self.check_suspect(now);
         self.check_pings(now);

@@ -143,10 +143,10 @@ impl Session {
             }
         }
         let id = leg.id;
+        if pulled > 0 && self.keys.is_none() {
+            self.note_early_data();
+        }
         if hedged > 0 {
-            if self.keys.is_none() {
-                self.note_early_data();
-            }
             self.count_hedged(id, hedged);
         }
         pulled

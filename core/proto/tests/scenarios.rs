@@ -1,0 +1,588 @@
+//! The session in virtual time: what users would notice, told as sentences.
+
+mod sim;
+
+use std::time::Duration;
+
+use sim::{CLIENT, GATEWAY, Sim, ms};
+use twinpath_proto::{
+    ClientConfig, Event, GatewayConfig, PathChange, Role, ServiceType, SessionError, Standby,
+    StaticKey,
+};
+
+fn warm() -> ClientConfig {
+    ClientConfig {
+        standby: Standby::Warm,
+        ..ClientConfig::default()
+    }
+}
+
+fn echo(sim: &mut Sim, every: Duration, for_: Duration) {
+    sim.apps[GATEWAY].echo = true;
+    let mut at = Duration::ZERO;
+    let mut upto = 0;
+    while at < for_ {
+        upto += 200;
+        sim.apps[CLIENT].plan.push_back((sim.start + at, upto));
+        at += every;
+    }
+}
+
+fn upload(sim: &mut Sim, bytes: u64) {
+    sim.apps[CLIENT].plan.push_back((sim.now, bytes));
+    sim.apps[CLIENT].finish_at = Some(bytes);
+    sim.apps[GATEWAY].finish_after_peer = true;
+}
+
+fn download(sim: &mut Sim, bytes: u64) {
+    sim.apps[GATEWAY].plan.push_back((sim.now, bytes));
+    sim.apps[GATEWAY].finish_at = Some(bytes);
+    sim.apps[CLIENT].finish_after_peer = true;
+    sim.apps[CLIENT].plan.push_back((sim.now, 100));
+}
+
+/// The worst delay from the planned time of a message to its echo.
+fn worst_echo(sim: &Sim, every: Duration) -> Duration {
+    let mut worst = Duration::ZERO;
+    for (at, upto) in &sim.apps[CLIENT].read_at {
+        let message = (upto - 1) / 200;
+        let sent = sim.start + every * message as u32;
+        worst = worst.max(at.saturating_since(sent));
+    }
+    worst
+}
+
+/// The longest time between two reads from `from` on.
+fn longest_silence(sim: &Sim, end: usize, from: Duration) -> Duration {
+    let times: Vec<_> = sim.apps[end].read_at.iter().map(|(at, _)| *at).collect();
+    times
+        .windows(2)
+        .filter(|pair| pair[1] >= sim.start + from)
+        .map(|pair| pair[1].saturating_since(pair[0]))
+        .max()
+        .unwrap_or_default()
+}
+
+fn assert_closed_well(sim: &Sim) {
+    sim.assert_whole();
+    assert_eq!(
+        sim.client.result(),
+        Some(Ok(())),
+        "client {:?}",
+        sim.events[CLIENT]
+    );
+    let gateway = sim.gateway.as_ref().unwrap();
+    assert_eq!(
+        gateway.result(),
+        Some(Ok(())),
+        "gateway {:?}",
+        sim.events[GATEWAY]
+    );
+}
+
+#[test]
+fn bytes_flow_both_ways_and_the_session_ends_in_order() {
+    let mut sim = Sim::new(ClientConfig::default());
+    upload(&mut sim, 1_000_000);
+    sim.apps[GATEWAY].plan.push_back((sim.now, 700_000));
+    sim.open(Role::Primary);
+    sim.run_until(Duration::from_secs(20));
+    assert_closed_well(&sim);
+    assert_eq!(sim.apps[CLIENT].read, 700_000);
+    assert_eq!(sim.client.path_bytes(Role::Backup), (0, 0));
+    assert_eq!(sim.switches(), 0);
+}
+
+#[test]
+fn data_arrives_with_the_first_flight() {
+    let mut sim = Sim::new(ClientConfig::default());
+    upload(&mut sim, 1000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(12));
+    assert_eq!(sim.apps[GATEWAY].read, 1000);
+}
+
+#[test]
+fn an_echo_survives_a_silent_blackhole_with_a_warm_backup_within_100_ms() {
+    for phase in 0..20 {
+        let mut sim = Sim::new(warm());
+        echo(&mut sim, ms(10), Duration::from_secs(6));
+        sim.open(Role::Primary);
+        sim.run_until(ms(3000 + phase));
+        sim.blackhole(Role::Primary);
+        sim.run_until(Duration::from_secs(10));
+        assert_eq!(sim.apps[CLIENT].read, 600 * 200);
+        let worst = worst_echo(&sim, ms(10));
+        assert!(worst <= ms(125), "worst {worst:?} at phase {phase}");
+        assert_eq!(sim.client.active_role(), Role::Backup);
+        assert_eq!(sim.client.stats(sim.now).failovers, 1);
+    }
+}
+
+#[test]
+fn an_echo_survives_a_blackhole_cold_within_200_ms() {
+    for phase in 0..20 {
+        let mut sim = Sim::new(ClientConfig::default());
+        echo(&mut sim, ms(10), Duration::from_secs(6));
+        sim.open(Role::Primary);
+        sim.run_until(ms(3000 + phase));
+        sim.blackhole(Role::Primary);
+        sim.run_until(Duration::from_secs(10));
+        assert_eq!(sim.apps[CLIENT].read, 600 * 200);
+        let worst = worst_echo(&sim, ms(10));
+        assert!(worst <= ms(195), "worst {worst:?}");
+    }
+}
+
+#[test]
+fn one_request_after_wifi_died_unnoticed_takes_two_round_trips() {
+    let mut sim = Sim::new(warm());
+    sim.apps[GATEWAY].echo = true;
+    let start = sim.start;
+    sim.apps[CLIENT].plan.push_back((start, 200));
+    sim.apps[CLIENT].plan.push_back((start + ms(10_000), 400));
+    sim.open(Role::Primary);
+    sim.run_until(ms(7000));
+    sim.blackhole(Role::Primary);
+    sim.run_until(ms(12_000));
+    assert_eq!(sim.apps[CLIENT].read, 400);
+    let (at, _) = *sim.apps[CLIENT].read_at.last().unwrap();
+    let took = at.saturating_since(start + ms(10_000));
+    assert!(took <= ms(130), "{took:?}");
+}
+
+#[test]
+fn a_download_survives_a_blackhole() {
+    for (config, limit) in [(warm(), 150), (ClientConfig::default(), 350)] {
+        let mut sim = Sim::new(config);
+        download(&mut sim, 20_000_000);
+        sim.open(Role::Primary);
+        sim.run_until(ms(1500));
+        sim.blackhole(Role::Primary);
+        sim.run_until(Duration::from_secs(60));
+        assert_closed_well(&sim);
+        let silence = longest_silence(&sim, CLIENT, ms(500));
+        assert!(silence <= ms(limit), "{silence:?}, limit {limit}");
+    }
+}
+
+#[test]
+fn an_upload_survives_a_blackhole_and_goes_back_after_it_heals() {
+    let mut sim = Sim::new(warm());
+    upload(&mut sim, 60_000_000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(1000));
+    sim.blackhole(Role::Primary);
+    sim.run_until(ms(4000));
+    sim.heal(Role::Primary);
+    sim.run_until(ms(12_000));
+    assert_eq!(
+        sim.client.active_role(),
+        Role::Primary,
+        "{:?}",
+        sim.events[CLIENT]
+    );
+    assert_eq!(sim.client.stats(sim.now).failbacks, 1);
+    let silence = longest_silence(&sim, GATEWAY, ms(4500));
+    assert!(silence <= ms(50), "stall while going back {silence:?}");
+    sim.run_until(Duration::from_secs(60));
+    assert_closed_well(&sim);
+}
+
+#[test]
+fn a_link_down_signal_fails_over_at_once() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(10), Duration::from_secs(6));
+    sim.open(Role::Primary);
+    sim.run_until(ms(3001));
+    sim.blackhole(Role::Primary);
+    sim.client
+        .path_changed(Role::Primary, PathChange::Gone, sim.now);
+    sim.run_until(Duration::from_secs(10));
+    assert_eq!(sim.apps[CLIENT].read, 600 * 200);
+    let worst = worst_echo(&sim, ms(10));
+    assert!(worst <= ms(85), "worst {worst:?}");
+}
+
+#[test]
+fn a_reset_leg_is_no_dead_path() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(10), Duration::from_secs(6));
+    sim.open(Role::Primary);
+    sim.run_until(ms(3000));
+    sim.reset_legs(Role::Primary);
+    sim.run_until(Duration::from_secs(10));
+    assert_eq!(sim.apps[CLIENT].read, 600 * 200);
+    assert_eq!(sim.switches(), 0, "{:?}", sim.events[CLIENT]);
+    let worst = worst_echo(&sim, ms(10));
+    assert!(worst <= ms(120), "worst {worst:?}");
+}
+
+#[test]
+fn nobody_switches_at_one_percent_loss() {
+    for every in [10, 50, 400] {
+        let mut sim = Sim::with_gateway(warm(), GatewayConfig::default(), 77 + every);
+        sim.links[0].loss = 0.01;
+        echo(&mut sim, ms(every), Duration::from_secs(600));
+        sim.open(Role::Primary);
+        sim.run_until(Duration::from_secs(605));
+        assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+        assert_eq!(sim.switches(), 0, "every {every} ms");
+        assert!(
+            sim.client.stats(sim.now).hedges > 0,
+            "the loss was not felt"
+        );
+    }
+}
+
+#[test]
+fn a_bulk_transfer_at_one_percent_loss_does_not_switch() {
+    let mut sim = Sim::with_gateway(warm(), GatewayConfig::default(), 5);
+    sim.links[0].loss = 0.01;
+    download(&mut sim, 60_000_000);
+    sim.open(Role::Primary);
+    sim.run_until(Duration::from_secs(120));
+    assert_closed_well(&sim);
+    assert_eq!(sim.switches(), 0, "{:?}", sim.events);
+}
+
+#[test]
+fn a_step_in_delay_is_no_dead_path() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(10), Duration::from_secs(30));
+    sim.open(Role::Primary);
+    sim.run_until(ms(5000));
+    sim.links[0].delay = ms(60);
+    sim.run_until(Duration::from_secs(40));
+    assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+    assert_eq!(sim.switches(), 0);
+    assert!(sim.client.stats(sim.now).primary.srtt.unwrap() > ms(110));
+}
+
+#[test]
+fn a_slow_reader_is_no_dead_path() {
+    let mut sim = Sim::new(warm());
+    upload(&mut sim, 2_000_000);
+    sim.apps[GATEWAY].slow = Some((20_000, ms(500)));
+    sim.open(Role::Primary);
+    sim.run_until(Duration::from_secs(70));
+    assert_closed_well(&sim);
+    assert_eq!(sim.switches(), 0);
+    let stats = sim.client.stats(sim.now);
+    assert_eq!(stats.hedges, 0, "{:?}", sim.events[CLIENT]);
+}
+
+#[test]
+fn a_window_that_opens_at_the_moment_of_death_is_heard() {
+    for phase in 0..30 {
+        let mut sim = Sim::new(warm());
+        upload(&mut sim, 600_000);
+        let start = sim.start;
+        // Reads nothing for two seconds, then everything.
+        sim.apps[GATEWAY].slow = Some((0, ms(2000)));
+        sim.open(Role::Primary);
+        sim.run_until(ms(1999));
+        sim.apps[GATEWAY].slow = None;
+        sim.run_until(ms(1985 + phase));
+        sim.blackhole(Role::Primary);
+        sim.run_until(Duration::from_secs(30));
+        assert_closed_well(&sim);
+        let (last, _) = *sim.apps[GATEWAY].read_at.last().unwrap();
+        let took = last.saturating_since(start + ms(2000));
+        assert!(took < ms(1200), "took {took:?} at phase {phase}");
+    }
+}
+
+#[test]
+fn both_paths_dead_and_back_loses_nothing() {
+    let mut sim = Sim::new(ClientConfig::default());
+    upload(&mut sim, 30_000_000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(1000));
+    sim.blackhole(Role::Primary);
+    sim.blackhole(Role::Backup);
+    sim.run_until(Duration::from_secs(20));
+    sim.heal(Role::Backup);
+    sim.run_until(Duration::from_secs(40));
+    assert!(
+        sim.apps[GATEWAY].read > 10_000_000,
+        "{:?}",
+        sim.events[CLIENT]
+    );
+    sim.heal(Role::Primary);
+    sim.run_until(Duration::from_secs(100));
+    assert_closed_well(&sim);
+}
+
+#[test]
+fn both_paths_dead_for_longer_than_the_time_to_live_is_a_typed_error() {
+    let mut sim = Sim::new(warm());
+    upload(&mut sim, 60_000_000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(1000));
+    sim.blackhole(Role::Primary);
+    sim.blackhole(Role::Backup);
+    sim.run_until(Duration::from_secs(70));
+    let error = sim.client.result().unwrap().unwrap_err();
+    assert!(matches!(error, SessionError::TimedOut { .. }), "{error:?}");
+    let gateway = sim.gateway.as_ref().unwrap().result();
+    assert!(
+        matches!(gateway, Some(Err(SessionError::TimedOut { .. }))),
+        "{gateway:?}"
+    );
+}
+
+#[test]
+fn one_way_holes_are_survived() {
+    for (up, down) in [(true, false), (false, true)] {
+        let mut sim = Sim::new(warm());
+        upload(&mut sim, 10_000_000);
+        sim.apps[GATEWAY].plan.push_back((sim.now, 10_000_000));
+        sim.open(Role::Primary);
+        sim.run_until(ms(700));
+        sim.hole(Role::Primary, up, down);
+        sim.run_until(Duration::from_secs(40));
+        assert_closed_well(&sim);
+        let silence = longest_silence(&sim, CLIENT, ms(500));
+        assert!(silence < ms(250), "{silence:?} up {up}");
+    }
+}
+
+#[test]
+fn a_flapping_primary_is_trusted_less_each_time() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(20), Duration::from_secs(100));
+    sim.open(Role::Primary);
+    for round in 0..10 {
+        sim.run_until(Duration::from_secs(2 + round * 10));
+        sim.blackhole(Role::Primary);
+        sim.run_until(Duration::from_secs(4 + round * 10));
+        sim.heal(Role::Primary);
+    }
+    sim.run_until(Duration::from_secs(110));
+    assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+    let stats = sim.client.stats(sim.now);
+    assert!(stats.failbacks <= 5, "{stats:?}");
+}
+
+#[test]
+fn hello_whose_leg_dies_is_attached_to_the_same_session() {
+    for reset in [true, false] {
+        for at in [1u64, 5, 9, 11, 15, 19] {
+            let mut sim = Sim::new(ClientConfig::default());
+            upload(&mut sim, 5_000);
+            sim.open(Role::Primary);
+            sim.run_until(ms(at));
+            if reset {
+                sim.reset_legs(Role::Primary);
+            }
+            sim.blackhole(Role::Primary);
+            sim.run_until(Duration::from_secs(30));
+            assert_eq!(sim.sessions_made, 1, "reset {reset} at {at}");
+            sim.assert_whole();
+            assert_eq!(
+                sim.client.result(),
+                Some(Ok(())),
+                "{:?}",
+                sim.events[CLIENT]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_gateway_restarted_before_its_answer_never_gets_the_data_twice() {
+    let mut sim = Sim::new(ClientConfig::default());
+    upload(&mut sim, 5_000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(5));
+    sim.hole(Role::Primary, false, true);
+    sim.run_until(ms(12));
+    assert_eq!(sim.apps[GATEWAY].read, 5_000);
+    sim.restart_gateway();
+    sim.run_until(Duration::from_secs(30));
+    let error = sim.client.result().unwrap().unwrap_err();
+    assert!(
+        matches!(error, SessionError::Interrupted { .. }),
+        "{error:?}"
+    );
+    assert_eq!(sim.sessions_made, 1);
+}
+
+#[test]
+fn a_restarted_gateway_is_a_typed_error_at_once() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(50), Duration::from_secs(20));
+    sim.open(Role::Primary);
+    sim.run_until(ms(3000));
+    sim.restart_gateway();
+    sim.run_until(ms(5000));
+    let error = sim.client.result().unwrap().unwrap_err();
+    assert!(
+        matches!(error, SessionError::SessionLost { .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn an_echo_server_or_a_web_server_is_not_taken_for_a_gateway() {
+    for answer in [&b"echo"[..], b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
+        let mut sim = Sim::new(ClientConfig::default());
+        sim.impostor = Some(answer);
+        upload(&mut sim, 100);
+        sim.open(Role::Primary);
+        sim.run_until(ms(1000));
+        let error = sim.client.result().unwrap().unwrap_err();
+        assert!(matches!(error, SessionError::NotAGateway(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_pinned_gateway_gets_no_data_before_it_has_proven_its_key() {
+    let key = StaticKey::from_bytes([9; 32]);
+    let gateway = GatewayConfig {
+        static_key: Some(key.clone()),
+        ..GatewayConfig::default()
+    };
+    let config = |pin| ClientConfig {
+        pin: Some(pin),
+        ..ClientConfig::default()
+    };
+    let mut sim = Sim::with_gateway(config(key.public().0), gateway.clone(), 3);
+    upload(&mut sim, 1000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(15));
+    assert_eq!(sim.apps[GATEWAY].read, 0);
+    sim.run_until(ms(35));
+    assert_eq!(sim.apps[GATEWAY].read, 1000);
+    sim.run_until(Duration::from_secs(5));
+    assert_closed_well(&sim);
+
+    let wrong = StaticKey::from_bytes([8; 32]).public().0;
+    let mut sim = Sim::with_gateway(config(wrong), gateway, 4);
+    upload(&mut sim, 1000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(1000));
+    assert_eq!(sim.client.result(), Some(Err(SessionError::PinMismatch)));
+    assert_eq!(sim.apps[GATEWAY].read, 0);
+}
+
+#[test]
+fn strict_joins_prove_themselves_before_data_comes_down() {
+    let gateway = GatewayConfig {
+        strict_join: true,
+        ..GatewayConfig::default()
+    };
+    let mut sim = Sim::with_gateway(warm(), gateway, 5);
+    echo(&mut sim, ms(10), Duration::from_secs(5));
+    sim.open(Role::Primary);
+    sim.run_until(ms(2000));
+    sim.blackhole(Role::Primary);
+    sim.run_until(Duration::from_secs(8));
+    assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+    assert!(worst_echo(&sim, ms(10)) < ms(125));
+}
+
+#[test]
+fn a_session_that_began_on_the_backup_goes_to_the_primary_when_it_heals() {
+    let mut sim = Sim::new(ClientConfig::default());
+    echo(&mut sim, ms(50), Duration::from_secs(30));
+    sim.blackhole(Role::Primary);
+    sim.open(Role::Backup);
+    sim.run_until(Duration::from_secs(5));
+    assert_eq!(sim.client.active_role(), Role::Backup);
+    sim.heal(Role::Primary);
+    sim.run_until(Duration::from_secs(35));
+    assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+    assert_eq!(sim.client.active_role(), Role::Primary);
+    let (at, _) = sim.events[CLIENT]
+        .iter()
+        .find(|(_, e)| matches!(e, Event::Failback { .. }))
+        .unwrap();
+    assert!(at.saturating_since(sim.start) < Duration::from_secs(14));
+}
+
+#[test]
+fn the_budget_is_never_exceeded_and_raising_it_resumes() {
+    let mut sim = Sim::new(ClientConfig {
+        budget: Some(1_000_000),
+        ..warm()
+    });
+    download(&mut sim, 20_000_000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(1000));
+    sim.blackhole(Role::Primary);
+    sim.run_until(Duration::from_secs(10));
+    let (sent, received) = sim.client.path_bytes(Role::Backup);
+    assert!(sent + received <= 1_000_000, "{sent} + {received}");
+    assert!(received > 300_000, "{received}");
+    assert_eq!(sim.count(CLIENT, |e| *e == Event::BudgetExhausted), 1);
+    sim.client.set_budget(None, sim.now);
+    sim.run_until(Duration::from_secs(40));
+    assert_closed_well(&sim);
+}
+
+#[test]
+fn a_cold_connection_spends_nothing_on_the_backup_while_the_primary_is_good() {
+    let mut sim = Sim::new(ClientConfig::default());
+    echo(&mut sim, ms(400), Duration::from_secs(600));
+    sim.open(Role::Primary);
+    sim.run_until(Duration::from_secs(600));
+    assert_eq!(sim.client.path_bytes(Role::Backup), (0, 0));
+    assert_eq!(sim.count(CLIENT, |e| matches!(e, Event::Hedge { .. })), 0);
+}
+
+#[test]
+fn an_idle_warm_hour_costs_next_to_nothing() {
+    let mut sim = Sim::new(warm());
+    sim.apps[GATEWAY].echo = true;
+    sim.apps[CLIENT].plan.push_back((sim.start, 1000));
+    sim.open(Role::Primary);
+    sim.run_until(Duration::from_secs(3600));
+    let (sent, received) = sim.client.path_bytes(Role::Backup);
+    assert!(sent > 0 && sent + received < 4096, "{sent} + {received}");
+}
+
+#[test]
+fn a_clock_that_jumps_makes_no_dead_path() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(50), Duration::from_secs(3));
+    sim.open(Role::Primary);
+    sim.run_until(ms(1017));
+    // Asleep for an hour with bytes under way.
+    sim.now = sim.now + Duration::from_secs(3600);
+    sim.run_until(Duration::from_secs(3700));
+    assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+    assert_eq!(sim.switches(), 0, "{:?}", sim.events[CLIENT]);
+}
+
+#[test]
+fn interactive_leaves_a_primary_that_has_become_slow() {
+    let mut sim = Sim::new(ClientConfig {
+        service: ServiceType::Interactive,
+        ..warm()
+    });
+    echo(&mut sim, ms(50), Duration::from_secs(20));
+    sim.open(Role::Primary);
+    sim.run_until(ms(3000));
+    sim.links[0].delay = ms(400);
+    sim.run_until(Duration::from_secs(22));
+    assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+    assert!(sim.client.stats(sim.now).failovers >= 1);
+}
+
+#[test]
+fn half_closed_connections_go_on_in_the_other_direction() {
+    let mut sim = Sim::new(warm());
+    sim.apps[CLIENT].plan.push_back((sim.now, 1000));
+    sim.apps[CLIENT].finish_at = Some(1000);
+    sim.apps[GATEWAY]
+        .plan
+        .push_back((sim.now + ms(5000), 3_000_000));
+    sim.apps[GATEWAY].finish_at = Some(3_000_000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(5200));
+    sim.blackhole(Role::Primary);
+    sim.run_until(Duration::from_secs(30));
+    assert_closed_well(&sim);
+}
