@@ -147,13 +147,22 @@ pub async fn http(address: SocketAddr, path: &str) -> (String, String) {
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
+thread_local! {
+    static REDIRECTED: std::cell::Cell<Option<SocketAddr>> = const { std::cell::Cell::new(None) };
+}
+
+/// Further legs of the sessions of this test go to this address.
+pub fn redirect(address: SocketAddr) {
+    REDIRECTED.set(Some(address));
+}
+
 /// Dials the same address for both roles.
 #[derive(Debug)]
 struct SameAddress(SocketAddr);
 
 impl LegDialer for SameAddress {
     fn dial(&self, _: Role, _: DialTarget) -> BoxFuture<Result<DialedLeg, DialFailure>> {
-        let address = self.0;
+        let address = REDIRECTED.get().unwrap_or(self.0);
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
