@@ -1,5 +1,7 @@
 //! The session in virtual time: what users would notice, told as sentences.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod sim;
 
 use std::time::Duration;

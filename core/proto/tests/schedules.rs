@@ -5,6 +5,8 @@
 //! `PROPTEST_CASES` sets the number of schedules per test. A failing schedule is shrunk, printed
 //! and kept beside this file.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod sim;
 
 use std::time::Duration;

@@ -20,6 +20,7 @@ mod timers;
 mod transmit;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,7 +48,6 @@ pub use join::JoinError;
 pub use open::AcceptError;
 
 /// A session at one of its ends. See the [module](self) for how it works.
-#[derive(Debug)]
 pub struct Session {
     side: Side,
     service: ServiceType,
@@ -103,6 +103,20 @@ pub struct Session {
     stats: Stats,
     events: VecDeque<Event>,
     actions: VecDeque<Action>,
+}
+
+impl fmt::Debug for Session {
+    /// Neither secrets nor the application's bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("side", &self.side)
+            .field("id", &self.id)
+            .field("active", &self.active)
+            .field("epoch", &self.epoch)
+            .field("legs", &self.legs.len())
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Events that nobody collects are dropped beyond this, the oldest first.

@@ -237,6 +237,7 @@ impl Session {
             self.ttl = self.ttl.min(Duration::from_secs(welcome.ttl_s.into()));
             self.join_addresses = welcome.join_addresses;
             self.established = true;
+            self.opening = None;
             self.emit(Event::Established);
         } else if self.id != Some(welcome.session) {
             // A gateway that was restarted in between: that leg belongs to nobody.

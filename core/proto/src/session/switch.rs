@@ -226,6 +226,16 @@ impl Session {
             self.check_slow(now);
             self.check_failback(now);
         }
+        let active = self.active;
+        let useless: Vec<LegId> = self
+            .legs
+            .iter()
+            .filter(|leg| leg.given_up && leg.role != active)
+            .map(|leg| leg.id)
+            .collect();
+        for leg in useless {
+            self.close_leg(leg, true, LegDownReason::Silent);
+        }
         // A path was condemned while there was nowhere to go; there may be by this time.
         let stuck = self
             .legs
@@ -311,10 +321,10 @@ impl Session {
     fn check_slow(&mut self, now: Time) {
         let slow = self.service == ServiceType::Interactive
             && self.active == Role::Primary
+            && self.usable_other(Role::Primary).is_some()
             && match (self.leg_on(Role::Primary), self.leg_on(Role::Backup)) {
                 (Some(primary), Some(backup)) => {
-                    let slow = primary.rtt.srtt();
-                    let fast = backup.rtt.srtt();
+                    let (slow, fast) = (primary.rtt.srtt(), backup.rtt.srtt());
                     primary.rtt.measured().is_some() && slow >= SLOW_SRTT && fast * 2 < slow
                 }
                 _ => false,
@@ -326,9 +336,7 @@ impl Session {
         if self.slow_since.is_none() {
             self.slow_since = Some(now);
         }
-        if self.slow_deadline().is_some_and(|at| at <= now)
-            && self.usable_other(self.active).is_some()
-        {
+        if self.slow_deadline().is_some_and(|at| at <= now) {
             self.fail_over(FailoverReason::Slow, now);
         }
     }

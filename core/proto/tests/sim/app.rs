@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) read_at: Vec<(Time, u64)>,
     read_again: Option<Time>,
     pub(crate) finish_after_peer: bool,
+    /// What was planned when writing failed.
+    given_up: u64,
 }
 
 /// The byte at an offset, by direction.
@@ -48,7 +50,7 @@ impl App {
     pub(crate) fn begin_anew(&mut self, now: Time) {
         self.finished = false;
         self.ended = false;
-        let said = std::mem::take(&mut self.written).max(self.finish_at.unwrap_or(0));
+        let said = std::mem::take(&mut self.written).max(self.given_up);
         if said > 0 {
             self.plan.push_front((now, said));
         }
@@ -111,6 +113,7 @@ impl App {
                     Ok(n) => self.written += n as u64,
                     Err(error) => {
                         self.error.get_or_insert(error);
+                        self.given_up = self.plan.iter().map(|(_, upto)| *upto).max().unwrap_or(0);
                         self.plan.clear();
                         return;
                     }

@@ -1,6 +1,7 @@
 //! Two ends, two paths and a clock, all virtual: legs are reliable ordered pipes with delay, rate,
 //! loss (which delays, as TCP repairs it) and holes (which hold everything back).
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod app;
 mod net;
@@ -147,8 +148,9 @@ impl Sim {
                 self.steps_in_instant += 1;
                 assert!(
                     self.steps_in_instant < 100_000,
-                    "time stands still at {:?}",
-                    self.now
+                    "time stands still at {:?}, timers {timers:?}, app {app:?}",
+                    self.now,
+                    self.client
                 );
             } else {
                 self.steps_in_instant = 0;
