@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The bytes that all connections of one connector together may spend on their backup paths, both ways.
 ///
 /// A day is 24 hours from the first look; the count lives as long as the process, so an app that wants it to survive
-/// stores [`used`](Self::used) and hands it back with [`set_used`](Self::set_used).
+/// stores [`used`](Self::used) and hands it back with [`Connector::set_budget_used`](crate::Connector::set_budget_used).
 #[derive(Debug, Clone)]
 pub struct Budget {
     inner: Arc<Mutex<Inner>>,

@@ -1,6 +1,11 @@
 //! Both ends of a session in one process: what a connection promises, over paths that fail.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "support is shared by several test binaries"
+)]
 
 mod support;
 

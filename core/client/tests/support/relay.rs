@@ -18,6 +18,7 @@ pub enum Weather {
     Cut,
 }
 
+#[derive(Debug)]
 pub struct Relay {
     pub address: SocketAddr,
     weather: Arc<watch::Sender<Weather>>,
@@ -56,6 +57,10 @@ impl Relay {
             }
         });
         Self { address, weather }
+    }
+
+    pub fn is(&self, weather: Weather) -> bool {
+        *self.weather.borrow() == weather
     }
 
     pub fn set(&self, weather: Weather) {
