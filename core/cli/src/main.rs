@@ -1,2 +1,52 @@
-//! The `twinpath` command.
-fn main() {}
+//! The `twinpath` command: connections with cellular backup, from a terminal.
+
+mod args;
+mod bench;
+mod connect;
+mod demo;
+mod exit;
+mod gateway;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return exit::usage(&error),
+    };
+    start_logging(args.verbose);
+    match args.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Connect(args) => connect::run(&args),
+        Command::Gateway(args) => gateway::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+/// Logs go to standard error; `-v` is for users, the variables are for everyone else.
+fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let variable = if std::env::var_os("TWINPATH_LOG").is_some() {
+        "TWINPATH_LOG"
+    } else {
+        "RUST_LOG"
+    };
+    let mut environment = env_logger::Env::default().filter(variable);
+    if verbose == 0 {
+        environment = environment.default_filter_or(level);
+    }
+    let mut builder = env_logger::Builder::from_env(environment);
+    if verbose > 0 {
+        // What is asked for by hand goes before what the environment says.
+        builder.parse_filters(level);
+    }
+    // Fails only if there is a logger already, which then serves.
+    let _ = builder.try_init();
+}

@@ -1,0 +1,173 @@
+//! `--listen`: every local connection is carried over a connection of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use twinpath::{Connector, ErrorKind};
+
+use super::copy::{Failed, both_ways};
+use super::events::EventLog;
+use super::{never_connected, open};
+use crate::exit::{self, Failure};
+
+/// Connections at once; further ones wait in the kernel's queue.
+const MOST: usize = 1024;
+/// How long the end waits for connections to be reset and accounted for.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Serves until the process is told to end.
+pub(super) async fn run(
+    connector: Connector,
+    target: &str,
+    address: SocketAddr,
+    log: Arc<EventLog>,
+) -> Result<(), Failure> {
+    let cannot = |error: io::Error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "; another program has it, choose another port",
+            io::ErrorKind::PermissionDenied => "; choose a port above 1023",
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+            _ => "",
+        };
+        Failure::not_connected(format!("cannot listen on {address}: {error}{advice}"))
+    };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let local = listener.local_addr().map_err(cannot)?;
+    exit::complain(format_args!("listening on {local}"));
+    let (stop, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    tokio::select! {
+        () = accept(&listener, connector, target, &log, &stopping, &mut connections) => {}
+        () = told_to_end() => {}
+    }
+    drop(listener);
+    // What is still open is reset, and its account written.
+    stop.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(FAREWELL, all).await.is_err() {
+        log::info!("some connections did not end in time");
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connector: Connector,
+    target: &str,
+    log: &Arc<EventLog>,
+    stopping: &watch::Receiver<bool>,
+    connections: &mut JoinSet<()>,
+) {
+    let slots = Arc::new(Semaphore::new(MOST));
+    let target: Arc<str> = target.into();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
+        let local = match listener.accept().await {
+            Ok((local, _)) => local,
+            Err(error) => {
+                // Out of descriptors, or the connection is gone already: neither lasts.
+                log::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let (connector, target) = (connector.clone(), Arc::clone(&target));
+        let (log, mut stopping) = (Arc::clone(log), stopping.clone());
+        connections.spawn(async move {
+            carry(&connector, &target, local, &log, &mut stopping).await;
+            drop(slot);
+        });
+    }
+}
+
+/// Carries one local connection, which is reset if that cannot be done to its end.
+async fn carry(
+    connector: &Connector,
+    target: &str,
+    mut local: TcpStream,
+    log: &Arc<EventLog>,
+    stopping: &mut watch::Receiver<bool>,
+) {
+    // Many small messages are the rule for what is carried; delaying them would add to the path's delay.
+    if let Err(error) = local.set_nodelay(true) {
+        log::debug!("cannot set TCP_NODELAY: {error}");
+    }
+    let opened = tokio::select! {
+        opened = open(connector, target) => opened,
+        _ = stopping.wait_for(|stop| *stop) => return reset(&local),
+    };
+    let mut connection = match opened {
+        Ok(connection) => connection,
+        Err(error) => {
+            exit::complain(format_args!("a local connection is reset: {error}"));
+            return reset(&local);
+        }
+    };
+    let follower = log.follow(&connection);
+    let ended = tokio::select! {
+        ended = both_ways(&mut connection, &mut local) => Some(ended),
+        _ = stopping.wait_for(|stop| *stop) => None,
+    };
+    match ended {
+        Some(Ok(())) => {
+            connection.close().await;
+        }
+        Some(Err(Failed::Local(error))) => {
+            log::debug!("a local connection broke: {error}");
+            connection.abort();
+            reset(&local);
+        }
+        Some(Err(Failed::Remote(error))) => {
+            if never_connected(&error) || ErrorKind::of_io(&error) != ErrorKind::Reset {
+                exit::complain(format_args!("a local connection is reset: {error}"));
+            } else {
+                log::info!("a connection was reset: {error}");
+            }
+            connection.abort();
+            reset(&local);
+        }
+        None => {
+            connection.abort();
+            reset(&local);
+        }
+    }
+    follower.finish().await;
+}
+
+/// Makes the connection end with a reset when it is dropped.
+fn reset(local: &TcpStream) {
+    if let Err(error) = socket2::SockRef::from(local).set_linger(Some(Duration::ZERO)) {
+        log::debug!("a local connection is closed instead of reset: {error}");
+    }
+}
+
+#[cfg(unix)]
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // The signals then end the process at once, as they do by default.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_end() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}

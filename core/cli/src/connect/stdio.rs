@@ -1,0 +1,169 @@
+//! Standard input and output over one connection, as nc does it.
+
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+use std::thread;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{mpsc, oneshot};
+use twinpath::{Connection, Connector, ReadHalf, WriteHalf};
+
+use super::copy::{Failed, PORTION};
+use super::events::EventLog;
+use super::{never_connected, open};
+use crate::exit::Failure;
+
+/// Portions that wait between a thread and the connection.
+const WAITING: usize = 4;
+
+/// Connects, and carries until the peer ends its direction.
+pub(super) async fn run(
+    connector: Connector,
+    target: &str,
+    log: Arc<EventLog>,
+) -> Result<(), Failure> {
+    let mut connection = open(&connector, target)
+        .await
+        .map_err(Failure::not_connected)?;
+    let follower = log.follow(&connection);
+    let ended = carry(&mut connection).await;
+    let result = match ended {
+        Ok(()) => {
+            let summary = connection.close().await;
+            match summary.error {
+                None => Ok(()),
+                Some(kind) => Err(Failure::lost(format_args!(
+                    "the end of the connection was lost: {kind}"
+                ))),
+            }
+        }
+        Err(Failed::Local(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // Whoever read this command's output has had enough, as `head` does.
+            connection.abort();
+            Ok(())
+        }
+        Err(Failed::Local(error)) => {
+            connection.abort();
+            Err(Failure::lost(error))
+        }
+        Err(Failed::Remote(error)) => {
+            let established = follower.is_established();
+            let is_session = connection.mode() == twinpath::Mode::Emulated;
+            connection.abort();
+            if never_connected(&error) || (is_session && !established) {
+                Err(Failure::not_connected(error))
+            } else {
+                Err(Failure::lost(error))
+            }
+        }
+    };
+    follower.finish().await;
+    result
+}
+
+async fn carry(connection: &mut Connection) -> Result<(), Failed> {
+    let input = read_input().map_err(Failed::Local)?;
+    let (output, written) = write_output().map_err(Failed::Local)?;
+    let (from_peer, to_peer) = connection.split();
+    let mut up = Box::pin(send(input, to_peer));
+    let mut down = Box::pin(receive(from_peer, output));
+    tokio::select! {
+        // The peer's end is the end, whatever is left on standard input.
+        received = &mut down => received,
+        sent = &mut up => match sent {
+            Ok(()) => down.await,
+            // What the peer had to say before it broke off is still to be read.
+            Err(error) => match down.await {
+                Ok(()) => Err(error),
+                Err(error) => Err(error),
+            },
+        },
+    }?;
+    // An error here is one of standard output.
+    match written.await {
+        Ok(Err(error)) => Err(Failed::Local(error)),
+        Ok(Ok(())) | Err(_) => Ok(()),
+    }
+}
+
+async fn send(
+    mut input: mpsc::Receiver<io::Result<Bytes>>,
+    to: &mut WriteHalf,
+) -> Result<(), Failed> {
+    while let Some(chunk) = input.recv().await {
+        let chunk = chunk.map_err(Failed::Local)?;
+        to.write_bytes(chunk).await.map_err(Failed::Remote)?;
+    }
+    to.shutdown().await.map_err(Failed::Remote)
+}
+
+async fn receive(from: &mut ReadHalf, output: mpsc::Sender<Bytes>) -> Result<(), Failed> {
+    while let Some(chunk) = from.read_chunk(PORTION).await.map_err(Failed::Remote)? {
+        if output.send(chunk).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Reads standard input on a thread of its own: a read of it cannot be interrupted, and must not keep the process.
+fn read_input() -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
+    let (send, receive) = mpsc::channel(WAITING);
+    thread::Builder::new().name("stdin".into()).spawn(move || {
+        let mut input = io::stdin().lock();
+        let mut buffer = BytesMut::new();
+        loop {
+            // Blocks are handed on without a copy, so that small reads share one.
+            if buffer.len() < PORTION / 4 {
+                buffer = BytesMut::zeroed(PORTION);
+            }
+            match input.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(size) => {
+                    let chunk = buffer.split_to(size).freeze();
+                    if send.blocking_send(Ok(chunk)).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let error = io::Error::new(
+                        error.kind(),
+                        format!("cannot read standard input: {error}"),
+                    );
+                    let _ = send.blocking_send(Err(error));
+                    return;
+                }
+            }
+        }
+    })?;
+    Ok(receive)
+}
+
+type Written = oneshot::Receiver<io::Result<()>>;
+
+/// Writes standard output on a thread of its own, and says at the end how that went.
+fn write_output() -> io::Result<(mpsc::Sender<Bytes>, Written)> {
+    let (send, mut receive) = mpsc::channel::<Bytes>(WAITING);
+    let (done, written) = oneshot::channel();
+    thread::Builder::new()
+        .name("stdout".into())
+        .spawn(move || {
+            let mut output = io::stdout().lock();
+            let mut write = || -> io::Result<()> {
+                while let Some(chunk) = receive.blocking_recv() {
+                    output.write_all(&chunk)?;
+                    // Rust buffers the last line.
+                    output.flush()?;
+                }
+                Ok(())
+            };
+            let result = write().map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => error,
+                kind => io::Error::new(kind, format!("cannot write standard output: {error}")),
+            });
+            let _ = done.send(result);
+        })?;
+    Ok((send, written))
+}

@@ -1,0 +1,130 @@
+//! How the command ends: its exit codes, and the one line that says what went wrong.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ErrorKind};
+
+/// The connection was lost, or a check failed.
+pub(crate) const LOST: u8 = 1;
+/// There never was a connection, or what it takes could not be set up.
+pub(crate) const NOT_CONNECTED: u8 = 2;
+/// The command line is wrong; sysexits' `EX_USAGE`.
+pub(crate) const USAGE: u8 = 64;
+
+/// Something that ends the command, and its exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn lost(message: impl Display) -> Self {
+        Self::new(LOST, message)
+    }
+
+    pub(crate) fn not_connected(message: impl Display) -> Self {
+        Self::new(NOT_CONNECTED, message)
+    }
+
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self::new(USAGE, message)
+    }
+
+    fn new(code: u8, message: impl Display) -> Self {
+        Self {
+            code,
+            message: message.to_string(),
+        }
+    }
+}
+
+/// Ends with what `result` says.
+pub(crate) fn with(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// One line on standard error.
+pub(crate) fn complain(message: impl Display) {
+    // There is nobody left to tell if standard error is closed.
+    let _ = writeln!(
+        io::stderr().lock(),
+        "twinpath: {}",
+        one_line(&message.to_string())
+    );
+}
+
+/// What clap has to say: help goes to standard output, errors are one line and `EX_USAGE`.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed pipe, as with `| head`, is no failure.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(USAGE)
+        }
+        _ => {
+            let text = error.render().to_string();
+            let command = command_of(error);
+            complain(format!(
+                "{}; see `{command} --help`",
+                first_paragraphs(&text)
+            ));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The error itself, without the usage line and the advice that follow it.
+fn first_paragraphs(text: &str) -> String {
+    let end = text.find("\nUsage:").unwrap_or(text.len());
+    let text = text[..end].trim();
+    let text = text.strip_prefix("error:").unwrap_or(text);
+    let end = text.find("\nFor more information").unwrap_or(text.len());
+    one_line(&text[..end])
+}
+
+fn command_of(error: &clap::Error) -> String {
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string);
+    let subcommand = usage
+        .as_deref()
+        .and_then(|usage| usage.split_once("twinpath "))
+        .and_then(|(_, rest)| rest.split_whitespace().next())
+        .filter(|word| word.chars().all(|letter| letter.is_ascii_lowercase()));
+    match subcommand {
+        Some(subcommand) => format!("twinpath {subcommand}"),
+        None => "twinpath".to_owned(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_clap_becomes_one_line() {
+        let text = "error: the following required arguments were not provided:\n  <HOST:PORT>\n\n\
+                    Usage: twinpath connect <HOST:PORT>\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            first_paragraphs(text),
+            "the following required arguments were not provided: <HOST:PORT>"
+        );
+        let bare = "error: bad\n\nFor more information, try '--help'.\n";
+        assert_eq!(first_paragraphs(bare), "bad");
+    }
+}

@@ -1,0 +1,241 @@
+//! `twinpath gateway`: the server half in front of an unchanged TCP service.
+
+use std::io::{self, Write as _};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::runtime::Runtime;
+use twinpath_gateway::{Forwarder, KeyFile, ProxyProtocol, ShutdownHandle};
+
+use crate::exit::{self, Failure};
+
+/// What `twinpath gateway` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The first SIGTERM or SIGINT drains: nothing new is taken, connections may end. The second ends at once.
+
+Examples:
+  twinpath gateway --listen '[::]:443' --to 127.0.0.1:8443 --key gateway.key
+  twinpath gateway --listen 0.0.0.0:443 --to web:80 --metrics 127.0.0.1:9090 --proxy-protocol v2")]
+pub(crate) struct Args {
+    /// Where clients connect. Port 0 takes a free port; standard error says which.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: SocketAddr,
+    /// The TCP service behind the gateway.
+    #[arg(long, value_name = "ADDR:PORT")]
+    to: Endpoint,
+    /// The file with the key that clients may pin; it is made if it does not exist.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// An address to which clients shall join, if not where they connected first; up to eight.
+    #[arg(long, value_name = "HOST:PORT")]
+    join_address: Vec<Endpoint>,
+    /// Serve Prometheus metrics (/metrics) and health (/healthz) here; keep it away from clients.
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics: Option<SocketAddr>,
+    /// Tell the service who the client is.
+    #[arg(long, value_enum, value_name = "VERSION")]
+    proxy_protocol: Option<ProxyVersion>,
+    /// Take a client that says nothing for this long for one that waits for the server to speak.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    raw_after: Option<u64>,
+    /// How long connections may take to end once the gateway drains.
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    drain_timeout: u64,
+    /// Let a new leg carry data to the client only after it has proven that it hears the gateway;
+    /// costs a round trip per join.
+    #[arg(long)]
+    strict_join: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProxyVersion {
+    V2,
+}
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "write it as 127.0.0.1:80, [::1]:80 or name:80".to_owned();
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse().ok().filter(|port| *port != 0);
+        let host = match host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            Some(v6) => v6.parse::<Ipv6Addr>().is_ok().then_some(v6),
+            None => (!host.is_empty() && !host.contains([':', '/', ' '])).then_some(host),
+        };
+        match (host, port) {
+            (Some(host), Some(port)) => Ok(Self {
+                host: host.to_owned(),
+                port,
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Endpoint {
+    fn to_text(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+pub(crate) fn run(args: Args) -> ExitCode {
+    exit::with(serve(args))
+}
+
+fn serve(args: Args) -> Result<(), Failure> {
+    let runtime = Runtime::new().map_err(Failure::not_connected)?;
+    let result = runtime.block_on(async {
+        let gateway = build(&args)?;
+        let shutdown = gateway.shutdown_handle();
+        // Before the address is told: whoever reads it may signal at once.
+        let signals = Signals::listen().map_err(Failure::not_connected)?;
+        tokio::spawn(signals.advance(shutdown));
+        announce(&gateway);
+        let report = gateway.run().await;
+        if report.clean {
+            log::info!("ended after {:.1} s", report.drained_for.as_secs_f32());
+        } else {
+            let cut = report.sessions_cut + report.raw_cut;
+            say(&format!("cut off {cut} connections that were still open"));
+        }
+        Ok(())
+    });
+    // A lookup that hangs must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+fn build(args: &Args) -> Result<Forwarder, Failure> {
+    let mut builder = Forwarder::builder(args.listen, args.to.to_text())
+        .raw_after(args.raw_after.map(Duration::from_millis))
+        .drain_timeout(Duration::from_secs(args.drain_timeout))
+        .strict_join(args.strict_join);
+    if let Some(path) = &args.key {
+        let file = KeyFile::open(path).map_err(Failure::not_connected)?;
+        let made = if file.created { "new " } else { "" };
+        say(&format!("{made}public key {}", file.public()));
+        builder = builder.key(file.key);
+    }
+    for Endpoint { host, port } in &args.join_address {
+        builder = builder.join_address(host, *port);
+    }
+    if let Some(address) = args.metrics {
+        builder = builder.metrics(address);
+    }
+    if let Some(ProxyVersion::V2) = args.proxy_protocol {
+        builder = builder.proxy_protocol(ProxyProtocol::V2);
+    }
+    builder.build().map_err(|error| {
+        let advice = match error.io().map(io::Error::kind) {
+            Some(io::ErrorKind::AddrInUse) => "; another program has it, choose another port",
+            Some(io::ErrorKind::PermissionDenied) => {
+                "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+            }
+            Some(io::ErrorKind::AddrNotAvailable) => {
+                "; this machine has no such address, 0.0.0.0 and [::] take all"
+            }
+            _ => "",
+        };
+        let text = format!("{error}{advice}");
+        match error.io() {
+            Some(_) => Failure::not_connected(text),
+            None => Failure::usage(text),
+        }
+    })
+}
+
+fn announce(gateway: &Forwarder) {
+    say(&format!("listening on {}", gateway.local_addr()));
+    if let Some(address) = gateway.metrics_addr() {
+        say(&format!("metrics on http://{address}/metrics"));
+    }
+}
+
+fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "twinpath: {text}");
+}
+
+/// What the operator and the service manager end a gateway with.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn advance(mut self, shutdown: ShutdownHandle) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            shutdown.advance();
+            log::info!("now {:?}", shutdown.phase());
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn advance(self, shutdown: ShutdownHandle) {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            shutdown.advance();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_keep_their_brackets() {
+        for text in ["127.0.0.1:80", "[::1]:80", "web.example.com:8443"] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(endpoint.to_text(), text);
+        }
+        for wrong in [
+            "",
+            "80",
+            ":80",
+            "a:0",
+            "::1:80",
+            "[a]:1",
+            "a:65536",
+            "http://a:1",
+        ] {
+            assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
+        }
+    }
+}
