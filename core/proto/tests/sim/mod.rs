@@ -149,8 +149,7 @@ impl Sim {
                 assert!(
                     self.steps_in_instant < 100_000,
                     "time stands still at {:?}, timers {timers:?}, app {app:?}",
-                    self.now,
-                    self.client
+                    self.now
                 );
             } else {
                 self.steps_in_instant = 0;
