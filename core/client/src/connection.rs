@@ -14,6 +14,7 @@ use twinpath_proto::ResetCode;
 use crate::driver::{LegStream, Shared};
 use crate::events::Events;
 use crate::mode::{Mode, ModeReason, PathInfo, Protection};
+use crate::monitor::Monitor;
 use crate::plain;
 use crate::split::{ReadHalf, WriteHalf};
 use crate::stats::{ConnectionStats, ConnectionSummary};
@@ -50,7 +51,7 @@ pub(crate) enum Inner {
         shared: Arc<Shared>,
         linger: Duration,
     },
-    Plain(Box<plain::Shared>),
+    Plain(Arc<plain::Shared>),
 }
 
 impl Drop for Inner {
@@ -73,7 +74,7 @@ impl Connection {
 
     /// Plain TCP, or what takes its place on this platform.
     pub(crate) fn over_stream(stream: LegStream, shared: plain::Shared) -> Self {
-        let inner = Arc::new(Inner::Plain(Box::new(shared)));
+        let inner = Arc::new(Inner::Plain(Arc::new(shared)));
         let (read, write) = plain::split(stream);
         Self {
             read: ReadHalf::over_plain(Arc::clone(&inner), read),
@@ -84,7 +85,7 @@ impl Connection {
     /// How the connection runs.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.inner().with_record(|record| record.mode())
+        self.monitor().mode()
     }
 
     /// Why it runs so.
@@ -97,29 +98,32 @@ impl Connection {
     /// What the connection can claim at this moment.
     #[must_use]
     pub fn protection(&self) -> Protection {
-        self.inner().with_record(|record| record.protection())
+        self.monitor().protection()
     }
 
     /// The interface of the active path, where it is known.
     #[must_use]
     pub fn active_path(&self) -> Option<PathInfo> {
-        let stats = self.stats();
-        stats
-            .path(stats.active)
-            .and_then(|path| path.interface.clone())
+        self.monitor().active_path()
     }
 
     /// The counters at this moment.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
-        self.inner().stats()
+        self.monitor().stats()
+    }
+
+    /// A second hold on the connection, for looking only: it does not keep it open, and stays usable after its end.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.inner().monitor()
     }
 
     /// What will happen to this connection, and the last of what has. May be called several times, for several
     /// listeners; see [`Events`] for what each of them gets.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.inner().with_record(|record| record.bus.listen())
+        self.monitor().events()
     }
 
     /// Waits until the gateway has answered and proven itself; at once on a plain connection.
@@ -230,7 +234,7 @@ impl Connection {
             write.shutdown_plain().await;
         }
         drop((read, write));
-        inner.summary()
+        inner.monitor().summary()
     }
 
     /// Ends the connection at once: what is not yet delivered is thrown away, and the peer's reads fail.
@@ -251,7 +255,7 @@ impl Connection {
     /// The account so far; [`close`](Self::close) gives the whole.
     #[must_use]
     pub fn summary(&self) -> ConnectionSummary {
-        self.inner().summary()
+        self.monitor().summary()
     }
 
     const fn inner(&self) -> &Arc<Inner> {

@@ -1,48 +1,20 @@
 //! What can be asked of a connection whatever it runs over.
 
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 
 use twinpath_proto::{Session, SessionError};
 
-use crate::clock;
 use crate::connection::Inner;
 use crate::error::session_to_io;
-use crate::record::Record;
-use crate::stats::{ConnectionStats, ConnectionSummary};
+use crate::monitor::Monitor;
 
 impl Inner {
-    pub(crate) fn with_record<R>(&self, look: impl FnOnce(&mut Record) -> R) -> R {
+    pub(crate) fn monitor(&self) -> Monitor {
         match self {
-            Self::Session { shared, .. } => look(&mut shared.lock().record),
-            Self::Plain(shared) => look(&mut shared.record()),
-        }
-    }
-
-    pub(crate) fn stats(&self) -> ConnectionStats {
-        let now = clock::now();
-        match self {
-            Self::Session { shared, .. } => {
-                let state = shared.lock();
-                state
-                    .record
-                    .stats(state.session.active_role(), &state.session.stats(now), now)
-            }
-            Self::Plain(shared) => shared.stats(now),
-        }
-    }
-
-    pub(crate) fn summary(&self) -> ConnectionSummary {
-        let now = clock::now();
-        match self {
-            Self::Session { shared, .. } => {
-                let mut state = shared.lock();
-                match state.record.final_summary() {
-                    Some(summary) => summary.clone(),
-                    None => state.summary(now),
-                }
-            }
-            Self::Plain(shared) => shared.summary(now),
+            Self::Session { shared, .. } => Monitor::of_session(Arc::clone(shared)),
+            Self::Plain(shared) => Monitor::of_plain(Arc::clone(shared)),
         }
     }
 

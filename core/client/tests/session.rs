@@ -334,3 +334,15 @@ async fn a_server_that_is_no_gateway_is_a_typed_error() {
         twinpath::ErrorKind::NotAGateway
     );
 }
+
+#[test]
+fn what_a_task_may_hold_can_be_held_by_any_task() {
+    fn any<T: Send + Sync + 'static>() {}
+    any::<Connection>();
+    any::<twinpath::ReadHalf>();
+    any::<twinpath::WriteHalf>();
+    any::<twinpath::Connector>();
+    any::<twinpath::Events>();
+    any::<twinpath::Monitor>();
+    any::<Handle>();
+}

@@ -135,6 +135,12 @@ impl Handle {
         self.shared.with(|state, now| call(&mut state.session, now))
     }
 
+    /// Looks at the session, under its lock, without waking the driver.
+    pub fn inspect<R>(&self, look: impl FnOnce(&Session, Time) -> R) -> R {
+        let now = clock::now();
+        look(&self.shared.lock().session, now)
+    }
+
     /// Hands over the stream of a leg that the session knows already, with what was read from it beforehand and not yet
     /// given to the session. After the session's end the stream is aborted.
     pub fn attach(&self, id: LegId, stream: impl Into<LegStream>, already_read: Bytes) {
@@ -157,10 +163,7 @@ impl Handle {
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         let now = clock::now();
-        let state = self.shared.lock();
-        state
-            .record
-            .stats(state.session.active_role(), &state.session.stats(now), now)
+        self.shared.lock().stats(now)
     }
 
     /// Whether the session has ended and its legs are closed.

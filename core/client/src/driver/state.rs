@@ -12,7 +12,7 @@ use super::stream::LegStream;
 use crate::budget::BudgetShare;
 use crate::clock;
 use crate::record::Record;
-use crate::stats::ConnectionSummary;
+use crate::stats::{ConnectionStats, ConnectionSummary};
 
 /// How long a connection that is closed in order waits for the peer's end of the stream, once everything of its own is
 /// acknowledged. A service that goes on sending to somebody who has left is cut off then.
@@ -283,6 +283,11 @@ impl State {
         } else {
             None
         }
+    }
+
+    pub(crate) fn stats(&self, now: Time) -> ConnectionStats {
+        self.record
+            .stats(self.session.active_role(), &self.session.stats(now), now)
     }
 
     pub(crate) fn summary(&mut self, now: Time) -> ConnectionSummary {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 ///
 /// Implement it for what a platform hands out (an `NWConnection`, a TLS tunnel, a test double); sockets of tokio are
 /// carried as [`LegStream::Tcp`].
-pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     /// Ends the stream at once: what is unsent is dropped, not sent later. The stream is dropped right after.
     fn abort(&mut self) {}
 
