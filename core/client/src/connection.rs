@@ -91,8 +91,7 @@ impl Connection {
     /// Why it runs so.
     #[must_use]
     pub fn mode_reason(&self) -> ModeReason {
-        self.inner()
-            .with_record(|record| record.mode_reason().clone())
+        self.monitor().mode_reason()
     }
 
     /// What the connection can claim at this moment.
