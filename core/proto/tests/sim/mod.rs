@@ -258,6 +258,10 @@ impl Sim {
         let (leg, consumed) = match FirstFlight::parse(&first) {
             FirstFlight::Incomplete => return,
             FirstFlight::Hello { hello, consumed } => match self.directory.hello(&hello, now) {
+                // The client has left it: a session of its own, which nobody will ever join.
+                HelloRoute::New if self.conns[at].legs[CLIENT].is_none() => {
+                    return self.turn_away(at, None);
+                }
                 HelloRoute::New => {
                     let seed = [self.sessions_made as u8 + 100; 32];
                     let (session, leg) =
