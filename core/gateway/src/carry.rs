@@ -61,7 +61,7 @@ pub(crate) async fn carry(
         Err(Cut::Upstream(error)) => {
             log::debug!("session {:?}: the service ended with {error}", member.id);
             // What the service said before it reset is the client's: often the reason of the reset.
-            let _ = timeout(LAST_WORDS, async {}).await;
+            let _ = timeout(LAST_WORDS, write.acknowledged()).await;
             member.reset(ResetCode::UpstreamReset, SessionEnd::UpstreamReset);
         }
     }

@@ -60,7 +60,10 @@ pub(crate) async fn receive(
     admission: Admission,
     arrivals: mpsc::Sender<Arrival>,
 ) {
-    let (Ok(local), Ok(())) = (stream.local_addr(), tune(&stream, &leg_options())) else {
+    let (Ok(local), Ok(())) = (
+        stream.local_addr(),
+        tune(&stream, &ConnectOptions::default()),
+    ) else {
         gate.metrics.handshake_ends.increment(HandshakeEnd::Closed);
         return;
     };
@@ -75,8 +78,12 @@ pub(crate) async fn receive(
     // The permit of an undecided connection goes back here; the slot of the address goes on.
     let Admission { slot, .. } = admission;
     match first {
-        First::Join(join, rest) => receive_join(&gate, stream, &join, rest).await,
+        First::Join(join, rest) => {
+            tune_leg(&stream);
+            receive_join(&gate, stream, &join, rest).await;
+        }
         First::Hello(hello, rest) => {
+            tune_leg(&stream);
             let slot = slot.or_else(|| gate.caps.take(remote.ip()));
             receive_hello(&gate, stream, peer, slot, &hello, rest, arrivals).await;
         }
@@ -91,13 +98,14 @@ pub(crate) async fn receive(
     }
 }
 
-/// Keepalive and user timeout for every connection: what is dead shall not stay for ever.
-///
-/// Of what has not left the kernel nothing can be taken back when a path dies, so little is put there.
-fn leg_options() -> ConnectOptions {
+/// Keeps what is unsent out of the kernel: when a path dies, nothing of that can be taken back, and what it carries
+/// is sent once more on the other. Raw connections have no other, and buffer as the system likes.
+fn tune_leg(stream: &TcpStream) {
     let mut options = ConnectOptions::default();
     options.notsent_lowat = Some(UNSENT);
-    options
+    if let Err(error) = tune(stream, &options) {
+        log::debug!("a leg could not be tuned: {error}");
+    }
 }
 
 async fn first_flight(

@@ -67,7 +67,7 @@ impl Member {
 
     /// Looks at the session.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Session, Time) -> R) -> R {
-        self.handle.with_session(|session, now| look(session, now))
+        self.handle.inspect(look)
     }
 
     /// Gives the slot of the address back.

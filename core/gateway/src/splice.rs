@@ -6,6 +6,7 @@
 use std::io;
 use std::net::Shutdown;
 
+use bytes::BytesMut;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -126,16 +127,17 @@ async fn pump(
     let failed = |side| move |error| SpliceError { side, error };
     loop {
         from.readable().await.map_err(failed(from_side))?;
-        let mut buffer = vec![0; CHUNK].into_boxed_slice();
+        let mut buffer = BytesMut::with_capacity(CHUNK);
         loop {
-            let n = match from.try_read(&mut buffer) {
+            buffer.clear();
+            let n = match from.try_read_buf(&mut buffer) {
                 Ok(0) => return finish(to).map_err(failed(to_side)),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(failed(from_side)(error)),
             };
-            let bytes = &buffer[..n];
+            let bytes = &buffer[..];
             // The common case without the cost of watching both sockets.
             let written = match to.try_write(bytes) {
                 Ok(written) => written,

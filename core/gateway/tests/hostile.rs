@@ -1,5 +1,7 @@
 //! First flights that are broken, cut short, repeated or made up hurt nobody but their senders.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! What an idle session costs a gateway: measured in a process that does nothing else.
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -98,7 +99,11 @@ async fn an_idle_session_costs_little() {
     // Two sweeps, so that nothing of the handshakes is left.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let each = (resident_kib(pid) - before) / sessions as f64;
-    println!("{sessions} idle sessions: {each:.1} KiB of the gateway's memory each");
+    writeln!(
+        std::io::stdout(),
+        "{sessions} idle sessions: {each:.1} KiB of the gateway's memory each"
+    )
+    .unwrap();
     assert!(each <= LIMIT_KIB, "{each:.1} KiB per idle session");
     process.kill().await.unwrap();
 }

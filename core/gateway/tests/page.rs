@@ -1,5 +1,7 @@
 //! The metrics page is what a scraper expects, and bounded towards everybody else.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::{HashMap, HashSet};

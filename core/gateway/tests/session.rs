@@ -1,5 +1,7 @@
 //! Sessions are carried to the service and back, whatever happens to their legs.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{
