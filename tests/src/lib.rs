@@ -1,1 +1,41 @@
-//! (in progress)
+//! End-to-end tests of Twinpath: real sockets, real links in namespaces, real faults.
+//!
+//! A [`Scene`] is a world of the lab with a service and a gateway in it. A test says in a line what it needs and plays
+//! in the client's place:
+//!
+//! ```no_run
+//! use twinpath_tests::{Scene, Service};
+//!
+//! # fn test() {
+//! Scene::before(Service::Echo).play(async |scene| {
+//!     let mut client = scene.connect().await;
+//!     client.chat("hello").await;
+//! });
+//! # }
+//! ```
+//!
+//! Every scene has a world of its own, so that tests can run beside each other, and ends within a minute. Where the
+//! machine cannot have a world, the test is skipped aloud, or fails if `TWINPATH_REQUIRE_LAB=1` is set. What the crates
+//! log is shown with `TWINPATH_LOG=debug`.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what fails here fails the test that called it"
+)]
+
+mod client;
+mod gateway;
+mod patience;
+mod scene;
+mod service;
+mod stream;
+mod tale;
+
+pub use client::Client;
+pub use gateway::Gateway;
+pub use patience::{LIMIT, ms, soon};
+pub use scene::{CELLULAR, PORT, Scene, SceneBuilder, WIFI};
+pub use service::{Book, Service, Visit};
+pub use stream::{Hash, Pattern, Tally};
+pub use tale::Tale;

@@ -1,0 +1,235 @@
+//! A world with a service and a gateway in it, and a test that plays in the client's place.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::timeout;
+use twinpath::{Connector, ConnectorBuilder, Peer, Standby};
+use twinpath_gateway::ForwarderBuilder;
+use twinpath_lab::{LinkHandle, LinkSpec, World};
+
+use crate::client::Client;
+use crate::gateway::Gateway;
+use crate::patience::{LIMIT, Watchdog, soon};
+use crate::service::{self, Book, Service};
+
+/// The primary link.
+pub const WIFI: &str = "wlan0";
+/// The backup link.
+pub const CELLULAR: &str = "wwan0";
+/// The gateway's port.
+pub const PORT: u16 = 443;
+
+type Settings = Arc<dyn Fn(ForwarderBuilder) -> ForwarderBuilder + Send + Sync>;
+
+/// What a test plays in.
+#[derive(Debug)]
+pub struct Scene {
+    // Dropped before the world in which it runs.
+    gateway: Mutex<Option<Gateway>>,
+    /// What the service has seen.
+    pub book: Arc<Book>,
+    service: SocketAddr,
+    settings: Hidden<Settings>,
+    /// The links, and both hosts.
+    pub world: World,
+}
+
+struct Hidden<T>(T);
+
+impl<T> fmt::Debug for Hidden<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+/// Says what a scene is like.
+#[must_use = "nothing happens before it is played"]
+#[derive(Debug)]
+pub struct SceneBuilder {
+    service: Service,
+    wifi: LinkSpec,
+    cellular: LinkSpec,
+    settings: Hidden<Settings>,
+}
+
+impl SceneBuilder {
+    /// Changes the primary link.
+    pub fn wifi(mut self, change: impl FnOnce(&mut LinkSpec)) -> Self {
+        change(&mut self.wifi);
+        self
+    }
+
+    /// Changes the backup link.
+    pub fn cellular(mut self, change: impl FnOnce(&mut LinkSpec)) -> Self {
+        change(&mut self.cellular);
+        self
+    }
+
+    /// Sets up the gateway.
+    pub fn gateway(
+        mut self,
+        set: impl Fn(ForwarderBuilder) -> ForwarderBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.settings = Hidden(Arc::new(set));
+        self
+    }
+
+    /// Plays: `act` runs on the client's host, in a runtime of one thread.
+    ///
+    /// # Panics
+    ///
+    /// When `act` does, or takes longer than a test may.
+    #[track_caller]
+    pub fn play<F>(self, act: F)
+    where
+        F: AsyncFnOnce(&Scene) + Send,
+    {
+        start_logging();
+        let _watchdog = Watchdog::start();
+        let links = World::builder()
+            .link(WIFI, self.wifi)
+            .link(CELLULAR, self.cellular);
+        let Some(world) = twinpath_lab::or_skip(links.build()) else {
+            return;
+        };
+        let (service, book) = service::start(&world, self.service);
+        let scene = Scene {
+            gateway: Mutex::default(),
+            book,
+            service,
+            settings: self.settings,
+            world,
+        };
+        scene.start_gateway();
+        let scene = &scene;
+        let played = scene
+            .world
+            .client()
+            .run(move || async move { timeout(LIMIT, act(scene)).await });
+        assert!(
+            played.unwrap().is_ok(),
+            "the test took longer than {LIMIT:?}"
+        );
+    }
+}
+
+impl Scene {
+    /// A scene with Wi-Fi, cellular and a gateway before that service.
+    pub fn before(service: Service) -> SceneBuilder {
+        SceneBuilder {
+            service,
+            wifi: LinkSpec::wifi(),
+            cellular: LinkSpec::cellular(),
+            settings: Hidden(Arc::new(|builder| builder)),
+        }
+    }
+
+    /// The primary link.
+    #[must_use]
+    pub fn wifi(&self) -> LinkHandle {
+        self.world.link(WIFI)
+    }
+
+    /// The backup link.
+    #[must_use]
+    pub fn cellular(&self) -> LinkHandle {
+        self.world.link(CELLULAR)
+    }
+
+    /// Where the gateway listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.world.server_socket(PORT)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Gateway>> {
+        self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a gateway; there must be none.
+    pub fn start_gateway(&self) {
+        let set = Arc::clone(&self.settings.0);
+        let gateway = Gateway::start(&self.world, self.address(), self.service, move |builder| {
+            set(builder)
+        });
+        let before = self.lock().replace(gateway);
+        assert!(before.is_none(), "there are two gateways");
+    }
+
+    /// Takes the gateway out of the scene; dropping it kills it.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn take_gateway(&self) -> Gateway {
+        self.lock().take().expect("there is a gateway")
+    }
+
+    /// The value of a sample of the gateway's metrics page.
+    pub async fn sample(&self, name: &str) -> f64 {
+        let gateway = self.take_gateway();
+        let value = gateway.sample(name).await;
+        *self.lock() = Some(gateway);
+        value
+    }
+
+    /// Waits until a sample of the gateway's metrics page has that value.
+    pub async fn until(&self, name: &str, value: f64) {
+        let gateway = self.take_gateway();
+        gateway.until(name, value).await;
+        *self.lock() = Some(gateway);
+    }
+
+    /// A connector to the gateway as a phone has it, without a limit on cellular bytes.
+    #[must_use]
+    pub fn connector(&self) -> ConnectorBuilder {
+        Connector::builder().peer(Peer::Gateway).budget(None)
+    }
+
+    /// Connects to the gateway with the options of `builder`.
+    pub async fn connect_with(&self, builder: ConnectorBuilder) -> Client {
+        let connector = builder.build().unwrap();
+        let target = self.address().to_string();
+        let connecting = connector.connect(&target);
+        let connection = soon("the connect", connecting).await.unwrap();
+        Client::new(connection)
+    }
+
+    /// Connects with a warm backup, and waits until it stands by.
+    pub async fn connect(&self) -> Client {
+        let client = self
+            .connect_with(self.connector().standby(Standby::Warm))
+            .await;
+        client.tale.until_warm().await;
+        client
+    }
+
+    /// Connects with a cold backup, and waits for the gateway's answer.
+    pub async fn connect_cold(&self) -> Client {
+        let client = self
+            .connect_with(self.connector().standby(Standby::Cold))
+            .await;
+        soon("the answer", client.connection.established())
+            .await
+            .unwrap();
+        client
+    }
+}
+
+fn start_logging() {
+    use std::io::Write as _;
+    let environment = env_logger::Env::default().filter("TWINPATH_LOG");
+    let mut builder = env_logger::Builder::from_env(environment);
+    builder.is_test(true).format(|out, record| {
+        let thread = std::thread::current();
+        let (at, thread) = (
+            out.timestamp_micros(),
+            thread.name().unwrap_or("?").to_owned(),
+        );
+        writeln!(out, "{at} {thread} {}: {}", record.target(), record.args())
+    });
+    // Fails only if another test has done it.
+    let _ = builder.try_init();
+}

@@ -1,0 +1,4 @@
+//! Twinpath from end to end, in the lab.
+#![cfg(target_os = "linux")]
+
+mod blackhole;
