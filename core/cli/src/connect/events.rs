@@ -88,16 +88,13 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Whether the gateway has answered and proven itself.
-    pub(crate) fn is_established(&self) -> bool {
-        self.established.load(Ordering::Relaxed)
-    }
-
-    /// Waits until the last event is written; the connection must have been closed, or dropped.
-    pub(crate) async fn finish(self) {
+    /// Waits until the last event is written; the connection must have been closed, or dropped. Says
+    /// whether the gateway had ever answered and proven itself.
+    pub(crate) async fn finish(self) -> bool {
         if tokio::time::timeout(PATIENCE, self.task).await.is_err() {
             log::debug!("a connection did not tell its end");
         }
+        self.established.load(Ordering::Relaxed)
     }
 }
 

@@ -60,7 +60,7 @@ fn connect(args: &ConnectArgs, started: Instant) -> Result<(), Failure> {
         let log = open_log(args, started)?;
         match args.listen {
             Some(address) => listen::run(connector, args.target.as_str(), address, log).await,
-            None => stdio::run(connector, args.target.as_str(), log).await,
+            None => stdio::run(connector, args.target.as_str(), is_session(args), log).await,
         }
     });
     // A lookup that hangs, or a standard input that never ends, must not hold up the end.
@@ -68,9 +68,17 @@ fn connect(args: &ConnectArgs, started: Instant) -> Result<(), Failure> {
     result
 }
 
+/// Whether the session protocol is spoken.
+fn is_session(args: &ConnectArgs) -> bool {
+    args.gateway && args.mode != Mode::Plain
+}
+
 fn connector(args: &ConnectArgs) -> Result<Connector, Failure> {
-    let is_gateway = args.gateway && args.mode != Mode::Plain;
-    let peer = if is_gateway { Peer::Gateway } else { Peer::Any };
+    let peer = if is_session(args) {
+        Peer::Gateway
+    } else {
+        Peer::Any
+    };
     let service = match args.service {
         Service::Handover => twinpath::ServiceType::Handover,
         Service::Interactive => twinpath::ServiceType::Interactive,

@@ -21,6 +21,7 @@ const WAITING: usize = 4;
 pub(super) async fn run(
     connector: Connector,
     target: &str,
+    is_session: bool,
     log: Arc<EventLog>,
 ) -> Result<(), Failure> {
     let mut connection = open(&connector, target)
@@ -28,62 +29,54 @@ pub(super) async fn run(
         .map_err(Failure::not_connected)?;
     let follower = log.follow(&connection);
     let ended = carry(&mut connection).await;
-    let result = match ended {
-        Ok(()) => {
-            let summary = connection.close().await;
-            match summary.error {
-                None => Ok(()),
-                Some(kind) => Err(Failure::lost(format_args!(
-                    "the end of the connection was lost: {kind}"
-                ))),
-            }
-        }
-        Err(Failed::Local(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            // Whoever read this command's output has had enough, as `head` does.
+    let lost = match ended {
+        Ok(()) => connection.close().await.error,
+        Err(_) => {
             connection.abort();
-            Ok(())
+            None
         }
-        Err(Failed::Local(error)) => {
-            connection.abort();
-            Err(Failure::lost(error))
-        }
-        Err(Failed::Remote(error)) => {
-            let established = follower.is_established();
-            let is_session = connection.mode() == twinpath::Mode::Emulated;
-            connection.abort();
+    };
+    let established = follower.finish().await;
+    match (ended, lost) {
+        (Ok(()), None) => Ok(()),
+        (Ok(()), Some(kind)) => Err(Failure::lost(format_args!(
+            "the end of what was sent may not have arrived: {kind}"
+        ))),
+        // Whoever read this command's output has had enough, as `head` does.
+        (Err(Failed::Local(error)), _) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        (Err(Failed::Local(error)), _) => Err(Failure::lost(error)),
+        (Err(Failed::Remote(error)), _) => {
             if never_connected(&error) || (is_session && !established) {
                 Err(Failure::not_connected(error))
             } else {
                 Err(Failure::lost(error))
             }
         }
-    };
-    follower.finish().await;
-    result
+    }
 }
 
 async fn carry(connection: &mut Connection) -> Result<(), Failed> {
     let input = read_input().map_err(Failed::Local)?;
     let (output, written) = write_output().map_err(Failed::Local)?;
-    let (from_peer, to_peer) = connection.split();
-    let mut up = Box::pin(send(input, to_peer));
-    let mut down = Box::pin(receive(from_peer, output));
-    tokio::select! {
-        // The peer's end is the end, whatever is left on standard input.
-        received = &mut down => received,
-        sent = &mut up => match sent {
-            Ok(()) => down.await,
-            // What the peer had to say before it broke off is still to be read.
-            Err(error) => match down.await {
-                Ok(()) => Err(error),
+    let carried = {
+        let (from_peer, to_peer) = connection.split();
+        let mut up = Box::pin(send(input, to_peer));
+        let mut down = Box::pin(receive(from_peer, output));
+        tokio::select! {
+            // The peer's end is the end, whatever is left on standard input.
+            received = &mut down => received,
+            sent = &mut up => match sent {
+                Ok(()) => down.await,
+                // What the peer had to say before it broke off is still to be read.
+                Err(Failed::Remote(error)) => down.await.and(Err(Failed::Remote(error))),
                 Err(error) => Err(error),
             },
-        },
-    }?;
-    // An error here is one of standard output.
+        }
+    };
+    // What has arrived is written before anything else is said; an error here is one of standard output.
     match written.await {
         Ok(Err(error)) => Err(Failed::Local(error)),
-        Ok(Ok(())) | Err(_) => Ok(()),
+        Ok(Ok(())) | Err(_) => carried,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::progress::{End, Snapshot};
+use super::progress::Snapshot;
 
 /// How often the links' counters are read.
 pub(super) const STEP: Duration = Duration::from_millis(20);
@@ -88,14 +88,6 @@ impl Run {
 
     pub(super) fn is_over(&self) -> bool {
         self.last.end.is_some()
-    }
-
-    /// When the whole file was there and right.
-    pub(super) fn finished(&self) -> Option<Duration> {
-        match self.last.end {
-            Some((at, End::Intact)) => Some(at),
-            _ => None,
-        }
     }
 
     /// Mbit/s over Wi-Fi and cellular in the last `window`.

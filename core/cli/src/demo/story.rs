@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use twinpath::{Event, Standby};
+use twinpath::{Event, PathName, Role, Standby};
 use twinpath_lab::{LabError, LinkSpec};
 
 use super::client::{self, Job};
@@ -178,10 +178,13 @@ fn faults(at: Duration, so_far: &Recording, contenders: &[&Contender]) -> Vec<Mo
 fn events_since(events: &Receiver<(Instant, Event)>, start: Instant) -> Vec<Moment> {
     let moment = |(when, event): (Instant, Event)| {
         let (mark, text) = match event {
-            Event::Hedge { .. } => (
+            Event::Hedge { from, to } => (
                 Mark::Hedge,
-                "hedge: no answer in time, what is unacknowledged goes over cellular as well"
-                    .to_owned(),
+                format!(
+                    "hedge: {} does not answer, what is unacknowledged goes over {} as well",
+                    name(&from),
+                    name(&to)
+                ),
             ),
             Event::Recovered { stall, .. } => (
                 Mark::Recovered,
@@ -201,6 +204,13 @@ fn events_since(events: &Receiver<(Instant, Event)>, start: Instant) -> Vec<Mome
         Some(Moment { at, mark, text })
     };
     events.try_iter().filter_map(moment).collect()
+}
+
+fn name(path: &PathName) -> &'static str {
+    match path.role {
+        Role::Primary => "Wi-Fi",
+        Role::Backup => "cellular",
+    }
 }
 
 /// What has ended since the last look.
