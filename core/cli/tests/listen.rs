@@ -76,7 +76,7 @@ fn events_go_to_standard_output_and_count_the_connections() {
             let event = events(&line).remove(0);
             assert_eq!(event["conn"], number);
             if event["event"] == "summary" {
-                assert_eq!(event["read"], 5);
+                assert_eq!(event["written"], 5);
                 break;
             }
         }

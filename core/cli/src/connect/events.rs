@@ -1,15 +1,15 @@
 //! The events of connections as JSON lines.
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
-use twinpath::{Connection, ConnectionSummary, Event, Events, PathName, Protection, Role};
+use twinpath::{Connection, ConnectionSummary, Event, Events, Monitor, PathName, Protection, Role};
 
 use crate::args::EventsTo;
 
@@ -51,16 +51,11 @@ impl EventLog {
     pub(crate) fn follow(self: &Arc<Self>, connection: &Connection) -> Follower {
         let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let established = Arc::new(AtomicBool::new(false));
-        let mut names = Names::default();
-        for path in connection.stats().paths {
-            if let Some(interface) = path.interface {
-                names.learn(path.role, &interface.name);
-            }
-        }
         let teller = Teller {
             log: Arc::clone(self),
             number,
-            names,
+            monitor: connection.monitor(),
+            names: Names::default(),
             established: Arc::clone(&established),
         };
         Follower {
@@ -69,10 +64,9 @@ impl EventLog {
         }
     }
 
-    fn write(&self, line: &Value) {
+    fn write(&self, line: Line) {
         let Some(out) = &self.out else { return };
-        let mut text = line.to_string();
-        text.push('\n');
+        let text = line.finish();
         let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
         // One write per line, so that lines of several processes in one file do not mix.
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -124,9 +118,31 @@ impl Names {
     }
 }
 
+/// One line of JSON, its fields in the order in which they were added.
+#[derive(Debug)]
+struct Line(String);
+
+impl Line {
+    fn new() -> Self {
+        Self(format!("{{\"v\":{VERSION}"))
+    }
+
+    fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        // Writing to a string does not fail.
+        let _ = write!(self.0, ",\"{name}\":{}", value.into());
+        self
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push_str("}\n");
+        self.0
+    }
+}
+
 struct Teller {
     log: Arc<EventLog>,
     number: u64,
+    monitor: Monitor,
     names: Names,
     established: Arc<AtomicBool>,
 }
@@ -137,15 +153,13 @@ impl Teller {
             if matches!(event, Event::Established) {
                 self.established.store(true, Ordering::Relaxed);
             }
-            let mut line = json!({
-                "v": VERSION,
-                "t_ms": millis(self.log.started.elapsed()),
-                "conn": self.number,
-                "event": event.kind().as_str(),
-            });
-            if let (Some(fields), Some(line)) = (self.fields(&event), line.as_object_mut()) {
-                line.extend(fields);
-                self.log.write(&Value::Object(std::mem::take(line)));
+            let line = Line::new()
+                .field("t_ms", millis(self.log.started.elapsed()))
+                .field("conn", self.number)
+                .field("event", event.kind().as_str());
+            let bytes = self.bytes();
+            if let Some(line) = self.detail(&event, line) {
+                self.log.write(line.field("bytes", bytes));
             }
         }
         if events.missed() > 0 {
@@ -153,63 +167,61 @@ impl Teller {
         }
     }
 
+    /// What each interface has carried so far: sent, received.
+    fn bytes(&mut self) -> Value {
+        let mut bytes = Map::new();
+        for path in self.monitor.stats().paths {
+            if let Some(interface) = &path.interface {
+                self.names.learn(path.role, &interface.name);
+            }
+            if path.sent + path.received > 0 {
+                let counted = vec![path.sent, path.received];
+                bytes.insert(self.names.of(path.role), counted.into());
+            }
+        }
+        Value::Object(bytes)
+    }
+
     /// What there is to tell of an event beside its name; `None` for those that are not told.
-    fn fields(&mut self, event: &Event) -> Option<Map<String, Value>> {
-        let fields = match event {
-            Event::LegUp { path } => json!({ "to": self.names.name(path) }),
-            Event::LegDown { path, reason } => {
-                json!({ "from": self.names.name(path), "reason": reason.to_string() })
-            }
-            Event::Hedge { from, to } => {
-                json!({ "from": self.names.name(from), "to": self.names.name(to) })
-            }
-            Event::Recovered { path, stall } => {
-                json!({ "to": self.names.name(path), "stall_ms": millis(*stall) })
-            }
+    fn detail(&mut self, event: &Event, line: Line) -> Option<Line> {
+        Some(match event {
+            Event::LegUp { path } => line.field("to", self.names.name(path)),
+            Event::LegDown { path, reason } => line
+                .field("from", self.names.name(path))
+                .field("reason", reason.to_string()),
+            Event::Hedge { from, to } | Event::Failback { from, to } => line
+                .field("from", self.names.name(from))
+                .field("to", self.names.name(to)),
+            Event::Recovered { path, stall } => line
+                .field("to", self.names.name(path))
+                .field("stall_ms", millis(*stall)),
             // The stall is told when it ends.
             Event::Failover {
                 from, to, reason, ..
-            } => json!({
-                "from": self.names.name(from),
-                "to": self.names.name(to),
-                "reason": reason.to_string(),
-            }),
-            Event::Failback { from, to } => {
-                json!({ "from": self.names.name(from), "to": self.names.name(to) })
-            }
-            Event::Protection(Protection::Protected) => json!({ "protected": true }),
-            Event::Protection(Protection::Unprotected { reason }) => {
-                json!({ "protected": false, "reason": reason.to_string() })
-            }
-            Event::Summary(summary) => self.summary(summary),
+            } => line
+                .field("from", self.names.name(from))
+                .field("to", self.names.name(to))
+                .field("reason", reason.to_string()),
+            Event::Protection(Protection::Protected) => line.field("protected", true),
+            Event::Protection(Protection::Unprotected { reason }) => line
+                .field("protected", false)
+                .field("reason", reason.to_string()),
+            Event::Summary(summary) => Self::summary(summary, line),
             _ => return None,
-        };
-        match fields {
-            Value::Object(fields) => Some(fields),
-            _ => None,
-        }
+        })
     }
 
-    fn summary(&self, summary: &ConnectionSummary) -> Value {
-        let bytes: BTreeMap<_, _> = summary
-            .paths
-            .iter()
-            .filter(|path| path.sent + path.received > 0)
-            .map(|path| (self.names.of(path.role), [path.sent, path.received]))
-            .collect();
+    fn summary(summary: &ConnectionSummary, line: Line) -> Line {
         let reason = summary.error.map_or("closed", |error| error.as_str());
-        json!({
-            "reason": reason,
-            "stall_ms": millis(summary.worst_stall),
-            "bytes": bytes,
-            "mode": summary.mode.as_str(),
-            "duration_ms": millis(summary.duration),
-            "hedges": summary.hedges,
-            "failovers": summary.failovers,
-            "failbacks": summary.failbacks,
-            "written": summary.written,
-            "read": summary.read,
-        })
+        line.field("reason", reason)
+            .field("stall_ms", millis(summary.worst_stall))
+            .field("mode", summary.mode.as_str())
+            .field("duration_ms", millis(summary.duration))
+            .field("hedges", summary.hedges)
+            .field("failovers", summary.failovers)
+            .field("failbacks", summary.failbacks)
+            .field("written", summary.written)
+            .field("read", summary.read)
     }
 }
 
