@@ -98,6 +98,8 @@ impl Allowance {
 
 /// Bytes granted at most to the gateway ahead of use.
 const GRANT: u64 = 1024 * 1024;
+/// The same without a limit: enough for a fast path's bandwidth times delay.
+const GRANT_FREE: u64 = 16 * 1024 * 1024;
 /// Kept back at the end of a credit for control frames.
 pub(crate) const CONTROL_RESERVE: u64 = 4096;
 
@@ -136,19 +138,32 @@ impl Budget {
 
     /// Bytes that are neither spent nor granted.
     fn left(&self) -> u64 {
-        match self.limit {
-            None => u64::MAX,
-            Some(limit) => limit.saturating_sub(self.sent + self.granted.max(self.received)),
-        }
+        let spoken_for = self.sent.saturating_add(self.granted.max(self.received));
+        self.limit
+            .map_or(u64::MAX, |limit| limit.saturating_sub(spoken_for))
+    }
+
+    /// Bytes that are not spent, granted or not.
+    fn unspent(&self) -> u64 {
+        self.limit.map_or(u64::MAX, |limit| {
+            limit.saturating_sub(self.sent.saturating_add(self.received))
+        })
+    }
+
+    const fn ahead(&self) -> u64 {
+        self.granted.saturating_sub(self.received)
+    }
+
+    /// A grant cannot be taken back: with a limit set later, more may be granted than it allows.
+    fn is_overcommitted(&self) -> bool {
+        self.limit
+            .is_some_and(|limit| self.sent.saturating_add(self.granted) > limit)
     }
 
     fn next_grant(&self) -> u64 {
         match self.limit {
-            None => u64::MAX,
-            Some(_) => {
-                let left = self.left();
-                self.granted + GRANT.min(left / 2)
-            }
+            None => self.received.saturating_add(GRANT_FREE),
+            Some(_) => self.granted + GRANT.min(self.left() / 2),
         }
     }
 
@@ -159,9 +174,13 @@ impl Budget {
 
     /// Renews the grant when half of it is used; true when the gateway must be told.
     pub(crate) fn renew(&mut self) -> bool {
-        let ahead = self.granted.saturating_sub(self.received);
         let next = self.next_grant();
-        if next > self.granted && (ahead < GRANT / 2 || self.limit.is_none()) {
+        let most = if self.limit.is_some() {
+            GRANT
+        } else {
+            GRANT_FREE
+        };
+        if next > self.granted && self.ahead() < most / 2 {
             self.granted = next;
             return true;
         }
@@ -170,12 +189,40 @@ impl Budget {
 
     /// Bytes that this end may still send on the backup.
     pub(crate) fn may_send(&self) -> u64 {
+        if self.is_overcommitted() {
+            return self.unspent();
+        }
         self.left()
     }
 
     /// Nothing of use can be done on the backup with what is left.
     pub(crate) fn is_exhausted(&self) -> bool {
-        let ahead = self.granted.saturating_sub(self.received);
-        self.limit.is_some() && (self.left() < CONTROL_RESERVE || ahead < CONTROL_RESERVE)
+        if self.limit.is_none() {
+            return false;
+        }
+        if self.is_overcommitted() {
+            return self.unspent() < CONTROL_RESERVE;
+        }
+        self.left() < CONTROL_RESERVE || self.ahead() < CONTROL_RESERVE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_set_on_a_session_that_began_without_one_counts_what_was_spent() {
+        let mut budget = Budget::new(None);
+        budget.on_sent(1000);
+        budget.on_received(2000);
+        budget.set_limit(Some(1 << 20));
+        assert!(!budget.is_exhausted());
+        assert_eq!(budget.may_send(), (1 << 20) - 3000);
+        budget.on_received(1 << 20);
+        assert!(budget.is_exhausted());
+        budget.set_limit(None);
+        assert!(!budget.is_exhausted());
+        assert!(budget.renew());
     }
 }

@@ -11,6 +11,8 @@ use crate::types::{LegId, Role, Side};
 
 /// PINGs on a suspected leg are not closer together than this.
 const PING_FLOOR: Duration = Duration::from_millis(30);
+/// For this long after a switch the path that was left still brings what was under way on it.
+const SWITCH_TAIL: Duration = Duration::from_secs(1);
 /// Silence of the peer is asked about only within this time of its last data.
 const SILENCE_WINDOW: Duration = IDLE;
 /// A closed window is asked about at most this rarely.
@@ -133,7 +135,10 @@ impl Session {
     /// would be late if this end had to find that out by itself.
     pub(super) fn suspect_with_peer(&mut self, arrived_on: Role, now: Time) {
         let active = self.active;
-        if arrived_on == active {
+        let after_switch = self
+            .switched_at
+            .is_some_and(|at| now.saturating_since(at) < SWITCH_TAIL);
+        if arrived_on == active || after_switch {
             return;
         }
         let index = self
@@ -157,11 +162,14 @@ impl Session {
     }
 
     fn hedge_begins(&mut self, role: Role) {
+        let to = role.other();
+        let dialled = self.side == Side::Client && role == Role::Primary;
+        if !dialled && !self.legs.iter().any(|leg| leg.role == to) {
+            // There is no other leg, and none will be opened for this.
+            return;
+        }
         self.stats.hedges += 1;
-        self.emit(Event::Hedge {
-            from: role,
-            to: role.other(),
-        });
+        self.emit(Event::Hedge { from: role, to });
         // A window update or an acknowledgement may be what got lost.
         for leg in &mut self.legs {
             if leg.role != role && leg.is_up() {

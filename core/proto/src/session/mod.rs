@@ -93,6 +93,7 @@ pub struct Session {
 
     failback: Failback,
     slow_since: Option<Time>,
+    switched_at: Option<Time>,
     warm_until: Option<Time>,
     due_from: Option<Time>,
     hedge_stall: Duration,
@@ -189,6 +190,7 @@ impl Session {
             budget_told: false,
             failback: Failback::new(now),
             slow_since: None,
+            switched_at: None,
             warm_until: None,
             due_from: None,
             hedge_stall: Duration::ZERO,

@@ -136,6 +136,7 @@ impl Session {
     fn after_switch(&mut self, from: Role, to: Role, old_srtt: Duration, now: Time) {
         self.active_missing = None;
         self.slow_since = None;
+        self.switched_at = Some(now);
         if to == Role::Backup {
             self.failback.left_primary(old_srtt, now);
             self.paths[from.index()].begin_failback(now);
