@@ -1,14 +1,110 @@
-//! `twinpath bench`.
+//! `twinpath bench`: every number that Twinpath promises, measured beside kernel MPTCP and plain TCP.
 
+mod contenders;
+mod content;
+mod echo;
+mod measure;
+mod rows;
+mod scene;
+mod service;
+mod table;
+mod trouble;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use crate::exit;
+use crate::exit::{self, Failure};
+use measure::Row;
+use rows::{Bench, FAMILIES};
+use trouble::Trouble;
 
-/// Measures failover beside kernel MPTCP and plain TCP.
+/// What `twinpath bench` is told.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Exit status: 0 every target is met, 1 one is missed, 2 it cannot be measured here, 64 usage.
 
-pub(crate) fn run(_: Args) -> ExitCode {
-    exit::complain("the bench is being built; try `twinpath demo`");
-    ExitCode::from(exit::NOT_CONNECTED)
+Examples:
+  twinpath bench --quick
+  twinpath bench --only echo-silent,download --runs 21")]
+pub(crate) struct Args {
+    /// Few and short runs: less than three minutes instead of half an hour, and less sure.
+    #[arg(long)]
+    quick: bool,
+    /// How often each fault is tried, for each contender [default: 9, with --quick 3].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: Option<u32>,
+    /// Measure these rows only; names as --list has them, or their beginnings.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Say what can be measured, and measure nothing.
+    #[arg(long)]
+    list: bool,
+    /// Where the page with the single runs is written.
+    #[arg(long, value_name = "FILE", default_value = "twinpath-bench.html")]
+    output: PathBuf,
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The process must have one thread at this point, see [`twinpath_lab::become_root_in_user_namespace`].
+pub(crate) fn run(args: Args) -> ExitCode {
+    match measure(&args) {
+        Ok(code) => code,
+        Err(failure) => exit::with(Err(failure)),
+    }
+}
+
+fn measure(args: &Args) -> Result<ExitCode, Failure> {
+    if args.list {
+        print(&rows::list())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for wanted in &args.only {
+        if !rows::names().any(|name| name.starts_with(wanted.as_str())) {
+            return Err(Failure::usage(format_args!(
+                "there is no row named {wanted}; see `twinpath bench --list`"
+            )));
+        }
+    }
+    twinpath_lab::become_root_in_user_namespace()
+        .and_then(|()| scene::check())
+        .map_err(|error| {
+            let reason = Trouble::from(error);
+            Failure::not_connected(format_args!("the bench needs links of its own: {reason}"))
+        })?;
+    let bench = Bench::new(args.quick, args.runs);
+    let begin = Instant::now();
+    let wanted =
+        |name: &str| args.only.is_empty() || args.only.iter().any(|it| name.starts_with(it));
+    let mut table: Vec<Row> = Vec::new();
+    for family in FAMILIES {
+        if family.rows.iter().any(|name| wanted(name)) {
+            table.extend((family.measure)(&bench));
+        }
+    }
+    table.retain(|row| wanted(row.name));
+    let took = begin.elapsed();
+    print(&table::text(&table, &bench, took))?;
+    Ok(if table.iter().all(Row::is_met) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(exit::LOST)
+    })
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        // A closed pipe, as with `| head`, is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::not_connected(
+            format_args!("cannot write: {error}"),
+        )),
+        _ => Ok(()),
+    }
 }

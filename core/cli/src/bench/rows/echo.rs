@@ -1,0 +1,142 @@
+//! The worst message while Wi-Fi dies: 200 bytes every 10 ms that come back.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use twinpath_lab::Direction;
+
+use super::{Bench, Collected, Contender, Family, Order, Row, Target, Unit, collect};
+use crate::bench::echo::{self, Answers, Pace};
+use crate::bench::scene::Scene;
+use crate::bench::trouble::Trouble;
+
+const INTERVAL: Duration = Duration::from_millis(10);
+/// Enough for round-trip times to be known and for the backup to be joined.
+const BEFORE: Duration = Duration::from_millis(1500);
+/// Twice what the kernel takes at its worst.
+const AFTER: Duration = Duration::from_millis(4000);
+
+const SILENT_WARM: &str = "echo-silent";
+const SILENT_COLD: &str = "echo-silent-cold";
+const DOWN_WARM: &str = "echo-down";
+
+pub(super) const SILENT: Family = Family {
+    rows: &[SILENT_WARM, SILENT_COLD],
+    measure: silent,
+};
+
+pub(super) const DOWN: Family = Family {
+    rows: &[DOWN_WARM],
+    measure: down,
+};
+
+fn silent(bench: &Bench) -> Vec<Row> {
+    use Contender::{Cold, Kernel, Plain, Warm};
+    let all = [Warm, Cold, Kernel, Plain];
+    let collected = measure(bench, SILENT_WARM, &all, |scene| {
+        scene.wifi.blackhole(Direction::Both);
+        Ok(())
+    });
+    let what = "worst message, echo every 10 ms, Wi-Fi falls silent";
+    let cold = "the same, with a cold backup";
+    let target = |millis| (Unit::Millis, Target::MedianAtMost(millis));
+    vec![
+        collected.row(
+            (SILENT_WARM, what),
+            target(130.0),
+            &[Warm, Kernel, Plain],
+            |it| *it,
+        ),
+        collected.row(
+            (SILENT_COLD, cold),
+            target(200.0),
+            &[Cold, Kernel, Plain],
+            |it| *it,
+        ),
+    ]
+}
+
+fn down(bench: &Bench) -> Vec<Row> {
+    use Contender::{Kernel, Plain, Warm};
+    let all = [Warm, Kernel, Plain];
+    let collected = measure(bench, DOWN_WARM, &all, |scene| Ok(scene.wifi.down()?));
+    let what = "worst message, echo every 10 ms, the system takes Wi-Fi down";
+    let target = (Unit::Millis, Target::MedianAtMost(90.0));
+    vec![collected.row((DOWN_WARM, what), target, &all, |it| *it)]
+}
+
+fn measure(
+    bench: &Bench,
+    what: &str,
+    contenders: &[Contender],
+    fault: impl Fn(&Scene) -> Result<(), Trouble> + Sync,
+) -> Collected<f64> {
+    collect(
+        bench,
+        what,
+        contenders,
+        Order::SideBySide,
+        |contender, run| {
+            let strike = BEFORE + INTERVAL.mul_f64(bench.phase(run));
+            one(contender, run, strike, &fault)
+        },
+    )
+}
+
+/// The worst delay of a message that the fault could have met.
+fn one(
+    contender: Contender,
+    run: u32,
+    strike: Duration,
+    fault: impl Fn(&Scene) -> Result<(), Trouble>,
+) -> Result<f64, Trouble> {
+    let scene = Scene::usual(contender)?;
+    let doors = scene.doors;
+    let (started, start) = mpsc::channel();
+    let client = scene.client(move || async move {
+        let mut line = contender.connect(doors).await?;
+        echo::begin(&mut *line.stream).await?;
+        let from = Instant::now();
+        let _ = started.send(from);
+        let until = from + BEFORE + AFTER;
+        let pace = Pace {
+            interval: INTERVAL,
+            from,
+            until,
+            seed: u64::from(run),
+        };
+        Ok::<Answers, std::io::Error>(echo::run(&mut *line.stream, pace).await)
+    })?;
+    let start = start
+        .recv_timeout(Duration::from_secs(5))
+        .map_err(|_| Trouble::new("no connection before the fault"))?;
+    thread::sleep((start + strike).saturating_duration_since(Instant::now()));
+    backup_is_as_it_should_be(contender, &scene)?;
+    let before = scene.wifi.counters();
+    let struck = Instant::now();
+    fault(&scene)?;
+    let answers = client.join()?;
+    scene.wifi_dropped_since(&before)?;
+    // What was on its way at that moment.
+    let since = struck - Duration::from_millis(50);
+    Ok(answers.worst_delay(since))
+}
+
+/// A comparison is fair only if everybody's backup is what the row says.
+pub(super) fn backup_is_as_it_should_be(
+    contender: Contender,
+    scene: &Scene,
+) -> Result<(), Trouble> {
+    let cellular = scene.cellular.counters();
+    let joined = cellular.down.delivered.syns > 0;
+    match contender {
+        Contender::Warm | Contender::Kernel if !joined => {
+            Err(Trouble::new("the backup was not joined before the fault"))
+        }
+        Contender::Cold | Contender::Plain if cellular.up.offered.packets > 0 => {
+            Err(Trouble::new("cellular was in use before the fault"))
+        }
+        _ => Ok(()),
+    }
+}

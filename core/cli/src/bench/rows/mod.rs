@@ -1,0 +1,173 @@
+//! What is measured: a family is measured together and gives one row or more.
+
+mod echo;
+
+use std::io::{self, Write as _};
+use std::thread;
+
+use super::contenders::{self, Contender};
+use super::measure::{Row, Runs, Target, Unit};
+use super::trouble::Trouble;
+
+/// Rows that come from the same runs.
+#[derive(Debug)]
+pub(super) struct Family {
+    pub(super) rows: &'static [&'static str],
+    pub(super) measure: fn(&Bench) -> Vec<Row>,
+}
+
+/// All there is, in the order of the table.
+pub(super) const FAMILIES: &[Family] = &[echo::SILENT, echo::DOWN];
+
+/// The names of all rows.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FAMILIES
+        .iter()
+        .flat_map(|family| family.rows.iter().copied())
+}
+
+pub(super) fn list() -> String {
+    names().map(|name| format!("{name}\n")).collect()
+}
+
+/// How to measure.
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) quick: bool,
+    pub(super) runs: u32,
+    has_mptcp: bool,
+}
+
+impl Bench {
+    pub(super) fn new(quick: bool, runs: Option<u32>) -> Self {
+        Self {
+            quick,
+            runs: runs.unwrap_or(if quick { 3 } else { 9 }),
+            has_mptcp: contenders::is_available(),
+        }
+    }
+
+    /// One line on standard error.
+    pub(super) fn say(&self, text: impl std::fmt::Display) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Those of `contenders` that this machine has.
+    fn present(&self, contenders: &[Contender]) -> Vec<Contender> {
+        let present = |it: &Contender| self.has_mptcp || *it != Contender::Kernel;
+        contenders.iter().copied().filter(present).collect()
+    }
+
+    /// Where between two messages a fault strikes in this run, from 0 to 1: evenly spread, in an
+    /// order that has nothing to do with the number of the run.
+    fn phase(&self, run: u32) -> f64 {
+        let golden = 0.618_033_988_749_894_9;
+        (f64::from(run) * golden).fract()
+    }
+}
+
+/// Whether the contenders of a run have the machine for themselves or share it. They never share
+/// links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// At the same time: for what costs the machine next to nothing.
+    SideBySide,
+    /// One after the other, each run beginning with another one.
+    InTurn,
+}
+
+/// What several contenders did in several runs.
+#[derive(Debug)]
+struct Collected<T> {
+    results: Vec<(Contender, Vec<T>)>,
+    troubles: Vec<String>,
+}
+
+/// Lets every contender do the same, `bench.runs` times.
+fn collect<T: Send>(
+    bench: &Bench,
+    what: &str,
+    contenders: &[Contender],
+    order: Order,
+    one: impl Fn(Contender, u32) -> Result<T, Trouble> + Sync,
+) -> Collected<T> {
+    let contenders = bench.present(contenders);
+    let mut collected = Collected {
+        results: contenders.iter().map(|it| (*it, Vec::new())).collect(),
+        troubles: Vec::new(),
+    };
+    for run in 0..bench.runs {
+        bench.say(format_args!("{what}: run {} of {}", run + 1, bench.runs));
+        let attempt = |contender| {
+            thread::scope(|scope| {
+                let thread = scope.spawn(|| one(contender, run));
+                let panicked = |_| Err(Trouble::new("the run panicked"));
+                thread.join().unwrap_or_else(panicked)
+            })
+        };
+        let mut outcomes: Vec<(Contender, Result<T, Trouble>)> = match order {
+            Order::SideBySide => thread::scope(|scope| {
+                let threads: Vec<_> = contenders
+                    .iter()
+                    .map(|it| (*it, scope.spawn(|| attempt(*it))))
+                    .collect();
+                let join = |(it, thread): (_, thread::ScopedJoinHandle<'_, _>)| {
+                    let panicked = |_| Err(Trouble::new("the run panicked"));
+                    (it, thread.join().unwrap_or_else(panicked))
+                };
+                threads.into_iter().map(join).collect()
+            }),
+            Order::InTurn => {
+                let mut turns = contenders.clone();
+                turns.rotate_left(run as usize % contenders.len().max(1));
+                turns.into_iter().map(|it| (it, attempt(it))).collect()
+            }
+        };
+        for (contender, results) in &mut collected.results {
+            let Some(at) = outcomes.iter().position(|(it, _)| it == contender) else {
+                continue;
+            };
+            match outcomes.swap_remove(at).1 {
+                Ok(result) => results.push(result),
+                Err(trouble) => {
+                    let text = format!("{contender}, run {}: {trouble}", run + 1);
+                    bench.say(format_args!("{what}: {text}"));
+                    collected.troubles.push(text);
+                }
+            }
+        }
+    }
+    collected
+}
+
+impl<T> Collected<T> {
+    /// One number of each run of these contenders.
+    fn runs(&self, of: &[Contender], number: impl Fn(&T) -> f64) -> Vec<(Contender, Runs)> {
+        let wanted = self.results.iter().filter(|(it, _)| of.contains(it));
+        wanted
+            .map(|(contender, results)| {
+                let mut runs = Runs::default();
+                results.iter().for_each(|result| runs.push(number(result)));
+                (*contender, runs)
+            })
+            .collect()
+    }
+
+    fn row(
+        &self,
+        (name, what): (&'static str, &'static str),
+        (unit, target): (Unit, Target),
+        of: &[Contender],
+        number: impl Fn(&T) -> f64,
+    ) -> Row {
+        Row {
+            name,
+            what,
+            unit,
+            target,
+            runs: self.runs(of, number),
+            note: None,
+            troubles: self.troubles.clone(),
+        }
+    }
+}
