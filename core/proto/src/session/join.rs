@@ -358,6 +358,20 @@ impl Session {
         })
     }
 
+    /// WELCOME comes after two key agreements, which on a busy machine take longer than the path:
+    /// where the transport knows the path's time, a PING gives the second sample.
+    fn sample_opening(&mut self, id: LegId, opened: Option<Time>, now: Time) {
+        let Some(opened) = opened else { return };
+        let welcome = self.stats.primary.legs + self.stats.backup.legs == 0;
+        self.leg_mut(id, |leg| {
+            if welcome && leg.rtt.measured().is_some() {
+                leg.ping(now);
+            } else {
+                leg.rtt.sample(now.saturating_since(opened));
+            }
+        });
+    }
+
     /// A leg carries frames from here on.
     pub(super) fn leg_up(&mut self, id: LegId, now: Time) {
         let Some(role) = self.position(id).map(|i| self.legs[i].role) else {
@@ -376,10 +390,7 @@ impl Session {
             leg.opened_at
         });
         if self.side == Side::Client {
-            if let Some(opened) = opened {
-                let answered = now.saturating_since(opened);
-                self.leg_mut(id, |leg| leg.rtt.sample(answered));
-            }
+            self.sample_opening(id, opened, now);
         }
         self.paths[role.index()].up(now);
         self.stats.path_mut(role).legs += 1;
