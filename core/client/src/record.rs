@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use twinpath_proto::{Role, SessionError, Stats, Time};
+use twinpath_proto::{Role, SessionError, Stats, Time, UnprotectedReason};
 use twinpath_socket::Cost;
 
 use crate::error::ErrorKind;
@@ -80,8 +80,17 @@ impl Record {
         }
     }
 
-    pub(crate) fn set_protection(&mut self, protection: Protection, now: Time) {
+    fn set_protection(&mut self, mut protection: Protection, now: Time) {
+        const NO_SECOND: Unprotected = Unprotected::Session(UnprotectedReason::NoSecondPath);
         self.account_protection(now);
+        // There may well be a second path; it is not used, which is another thing to tell.
+        if protection == (Protection::Unprotected { reason: NO_SECOND })
+            && self.mode_reason.is_mandate()
+        {
+            protection = Protection::Unprotected {
+                reason: Unprotected::OnePathMandated,
+            };
+        }
         if self.protection != protection {
             self.protection = protection;
             log::info!("connection is {protection}");

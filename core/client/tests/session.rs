@@ -335,6 +335,27 @@ async fn a_server_that_is_no_gateway_is_a_typed_error() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_account_counts_what_was_read_after_the_session_had_ended() {
+    let mut gateway = Gateway::start().await;
+    let paths = Paths::towards(&gateway).await;
+    let (mut client, handle) = paths.connect(warm()).await;
+    let (mut served, _) = gateway.accept().await;
+    served.write_all(b"late").await.unwrap();
+    client.shutdown().await.unwrap();
+    served.close().await;
+    timeout(LIMIT, handle.closed()).await.unwrap();
+    let mut events = client.events();
+    let mut got = String::new();
+    client.read_to_string(&mut got).await.unwrap();
+    assert_eq!(got, "late");
+    let mut last = None;
+    while let Some(event) = timeout(LIMIT, events.next()).await.unwrap() {
+        last = Some(event);
+    }
+    assert!(matches!(last, Some(twinpath::Event::Summary(summary)) if summary.read == 4));
+}
+
 #[test]
 fn what_a_task_may_hold_can_be_held_by_any_task() {
     fn any<T: Send + Sync + 'static>() {}

@@ -152,6 +152,7 @@ impl Shared {
             register(&mut state.reader, cx);
             return Poll::Pending;
         }
+        state.conclude(now);
         let driver = state.driver_if_needed();
         drop(state);
         if let Some(driver) = driver {
@@ -177,6 +178,7 @@ impl Shared {
                 return Poll::Pending;
             }
         };
+        state.conclude(now);
         let driver = state.driver_if_needed();
         drop(state);
         if let Some(driver) = driver {
@@ -255,6 +257,7 @@ impl Shared {
                     drained_at: None,
                 });
             }
+            state.conclude(now);
         });
     }
 
@@ -263,8 +266,7 @@ impl Shared {
         let mut state = self.lock();
         state.finished = true;
         state.driver = None;
-        let summary = state.summary(clock::now());
-        state.record.end(summary);
+        state.conclude(clock::now());
         let wakes = state.wakes();
         drop(state);
         wakes.wake();
@@ -304,6 +306,19 @@ impl State {
     pub(super) fn settle_budget(&mut self, now: Time) {
         if let Some(share) = &mut self.budget {
             share.settle(&mut self.session, now);
+        }
+    }
+
+    /// Gives the final account once nothing can change it: the driver has ended, and the application has read what
+    /// there was, or has left.
+    fn conclude(&mut self, now: Time) {
+        let unread = self.session.buffered_bytes() > self.session.unacked_bytes();
+        if self.finished
+            && (self.leaving.is_some() || !unread)
+            && self.record.final_summary().is_none()
+        {
+            let summary = self.summary(now);
+            self.record.end(summary);
         }
     }
 
