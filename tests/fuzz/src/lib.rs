@@ -1,5 +1,7 @@
 //! The bodies of the fuzz targets. They are also compiled into an ordinary test of the protocol
 //! crate, which replays the corpus and mutations of it.
+//!
+//! Fuzzing proper: `cargo +nightly fuzz run --fuzz-dir tests/fuzz session_pair`.
 
 mod end;
 mod legs;

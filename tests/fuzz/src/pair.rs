@@ -67,8 +67,6 @@ struct Pair {
     links: Vec<Link>,
     dials: [bool; 2],
     written: [usize; 2],
-    /// The client has a budget.
-    budget: bool,
 }
 
 /// Two honest ends over legs that come and go. Whatever happens, bytes arrive once and in order;
@@ -130,7 +128,6 @@ impl Pair {
             links: Vec::new(),
             dials: [false; 2],
             written: [0; 2],
-            budget: mode & 4 != 0,
         };
         pair.open(role(mode >> 1));
         pair.settle();
@@ -172,11 +169,10 @@ impl Pair {
                     .session
                     .path_changed(role(argument), change, now);
             }
-            14 if self.budget => {
-                let limit = u64::from(argument) * 4096;
-                self.client.session.set_budget(Some(limit), now);
+            14 => {
+                let limit = (argument > 0).then_some(u64::from(argument) * 4096);
+                self.client.session.set_budget(limit, now);
             }
-            14 => {}
             _ if argument & 1 == 0 => self.client.session.finish(now),
             _ => self
                 .gateways
