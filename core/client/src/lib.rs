@@ -80,3 +80,8 @@ pub use twinpath_proto::{
     UnprotectedReason,
 };
 pub use twinpath_socket::{Cost, Interface, InterfaceKind};
+
+/// The example of the README, so that it keeps compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
