@@ -588,3 +588,24 @@ fn half_closed_connections_go_on_in_the_other_direction() {
     sim.run_until(Duration::from_secs(30));
     assert_closed_well(&sim);
 }
+
+#[test]
+fn switches_that_cross_leave_both_ends_on_the_same_path() {
+    for phase in 0..10 {
+        let mut sim = Sim::new(warm());
+        // Both ends have bytes outstanding all the time, so that both condemn by themselves.
+        upload(&mut sim, 8_000_000);
+        sim.apps[GATEWAY].plan.push_back((sim.now, 8_000_000));
+        sim.open(Role::Primary);
+        sim.run_until(ms(400 + phase * 3));
+        sim.blackhole(Role::Primary);
+        sim.run_until(ms(1600));
+        let gateway = sim.gateway.as_ref().unwrap();
+        assert_eq!(sim.client.active_role(), Role::Backup);
+        assert_eq!(gateway.active_role(), Role::Backup);
+        assert_eq!(sim.client.stats(sim.now).failovers, 1);
+        assert_eq!(gateway.stats(sim.now).failovers, 1);
+        sim.run_until(Duration::from_secs(40));
+        assert_closed_well(&sim);
+    }
+}

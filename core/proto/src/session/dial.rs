@@ -50,6 +50,12 @@ impl PathDial {
         self.pause = Duration::ZERO;
     }
 
+    /// It is there (again), says the operating system.
+    pub(super) const fn renewed(&mut self, now: Time) {
+        self.failed = false;
+        self.reset(now);
+    }
+
     pub(super) const fn dialled(&mut self, now: Time) {
         self.dialling = false;
         self.next = now;

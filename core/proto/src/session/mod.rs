@@ -188,7 +188,7 @@ impl Session {
             credit: 0,
             credit_used: 0,
             budget_told: false,
-            failback: Failback::new(now),
+            failback: Failback::new(),
             slow_since: None,
             switched_at: None,
             warm_until: None,
@@ -514,8 +514,7 @@ impl Session {
             }
             PathChange::Back | PathChange::Changed => {
                 self.paths[role.index()].gone = false;
-                self.paths[role.index()].reset(now);
-                self.failback.retry_at(now);
+                self.paths[role.index()].renewed(now);
                 if change == PathChange::Changed {
                     self.probe_legs(Some(role), now);
                 }

@@ -26,28 +26,21 @@ pub(super) struct Failback {
     last_failover: Option<Time>,
     /// Round trip time of the primary before it was left.
     old_srtt: Duration,
-    retry_now: bool,
 }
 
 impl Failback {
-    pub(super) const fn new(_now: Time) -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             since: None,
             hold: FAILBACK_HOLD,
             last_failover: None,
             old_srtt: Duration::ZERO,
-            retry_now: false,
         }
     }
 
     /// Round trips of a primary that is proven are below this.
     pub(super) fn limit(&self) -> Duration {
         (self.old_srtt * 2).max(PROOF_FLOOR)
-    }
-
-    /// The operating system gave a reason to look at the primary again.
-    pub(super) const fn retry_at(&mut self, _now: Time) {
-        self.retry_now = true;
     }
 
     fn left_primary(&mut self, srtt: Duration, now: Time) {
