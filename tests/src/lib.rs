@@ -25,17 +25,21 @@
 )]
 
 mod client;
+mod fault;
 mod gateway;
 mod patience;
 mod scene;
 mod service;
 mod stream;
 mod tale;
+mod workload;
 
 pub use client::Client;
+pub use fault::{Failover, Fault, Strike};
 pub use gateway::Gateway;
 pub use patience::{LIMIT, ms, soon};
 pub use scene::{CELLULAR, PORT, Scene, SceneBuilder, WIFI};
 pub use service::{Book, Service, Visit};
 pub use stream::{Hash, Pattern, Tally};
 pub use tale::Tale;
+pub use workload::Workload;

@@ -53,6 +53,7 @@ pub struct Visit {
 #[derive(Debug, Default)]
 struct Pages {
     accepted: usize,
+    received: u64,
     requests: usize,
     visits: Vec<Visit>,
 }
@@ -98,6 +99,13 @@ impl Book {
         let visits = self.visits(1).await;
         assert_eq!(self.accepted(), 1, "there was more than one connection");
         visits[0].clone()
+    }
+
+    /// Waits until sinks have read so many bytes.
+    pub async fn until_received(&self, bytes: u64) {
+        let mut pages = self.pages.subscribe();
+        let there = pages.wait_for(|pages| pages.received >= bytes);
+        soon("the bytes arrive", there).await.unwrap();
     }
 
     /// Waits until so many requests have come.
@@ -169,7 +177,10 @@ async fn carry(
             if service == Service::GatedSink {
                 let _ = book.gate.subscribe().wait_for(|open| *open).await;
             }
-            tally.read_to_end(&mut read).await?;
+            while tally.read(&mut read).await? {
+                let bytes = tally.bytes;
+                book.pages.send_modify(|pages| pages.received = bytes);
+            }
             write.write_all(&tally.bytes.to_be_bytes()).await?;
         }
         Service::Source(size) => {

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Written and read at once.
 const PORTION: usize = 16 * 1024;
+/// Waits beyond this are logged.
+const NOTABLE: Duration = Duration::from_millis(50);
 
 /// A SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,8 +115,12 @@ impl Tally {
     pub async fn read(&mut self, from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<bool> {
         let began = Instant::now();
         let size = from.read(&mut self.buffer).await?;
+        let waited = began.elapsed();
+        if waited > NOTABLE {
+            log::info!("read {} bytes at {} after {waited:?}", size, self.bytes);
+        }
         if self.begun {
-            self.stall = self.stall.max(began.elapsed());
+            self.stall = self.stall.max(waited);
         }
         self.begun = true;
         self.bytes += size as u64;
