@@ -38,11 +38,9 @@ fn start_logging(verbose: u8) {
     } else {
         "RUST_LOG"
     };
-    let mut environment = env_logger::Env::default().filter(variable);
-    if verbose == 0 {
-        environment = environment.default_filter_or(level);
-    }
+    let environment = env_logger::Env::new().filter_or(variable, level);
     let mut builder = env_logger::Builder::from_env(environment);
+    builder.format_timestamp_millis();
     if verbose > 0 {
         // What is asked for by hand goes before what the environment says.
         builder.parse_filters(level);
