@@ -13,8 +13,8 @@ use crate::wire::reader::FrameReader;
 
 /// More records are merged: a merged one keeps the earliest time.
 const MAX_IN_FLIGHT: usize = 1024;
-/// More PINGs of the peer in one batch are its own business.
-const MAX_CONTROL: usize = 16 * 1024;
+/// More PINGs of the peer, while it reads none of the answers, stay unanswered.
+const MAX_PONGS: usize = 16 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
@@ -139,7 +139,8 @@ impl Leg {
     }
 
     pub(crate) fn push_control(&mut self, frame: &Frame) {
-        if self.control.len() < MAX_CONTROL {
+        let answer = matches!(frame, Frame::Pong { .. });
+        if !answer || self.control.len() < MAX_PONGS {
             frame.encode(&mut self.control);
         }
     }

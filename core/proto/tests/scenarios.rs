@@ -609,3 +609,25 @@ fn switches_that_cross_leave_both_ends_on_the_same_path() {
         assert_closed_well(&sim);
     }
 }
+
+#[test]
+fn a_join_on_the_primary_that_overtakes_the_switch_is_kept() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(10), Duration::from_secs(20));
+    sim.links[1].delay = ms(400);
+    sim.open(Role::Primary);
+    sim.run_until(ms(3000));
+    sim.client
+        .path_changed(Role::Primary, PathChange::Gone, sim.now);
+    sim.run_until(ms(3005));
+    sim.client
+        .path_changed(Role::Primary, PathChange::Back, sim.now);
+    sim.run_until(ms(3100));
+    assert_eq!(sim.client.active_role(), Role::Backup);
+    assert!(sim.client.stats(sim.now).primary.up, "{:?}", sim.events);
+    sim.run_until(Duration::from_secs(25));
+    assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
+    assert_eq!(sim.client.active_role(), Role::Primary);
+    // The first leg, and the one that came back.
+    assert_eq!(sim.client.stats(sim.now).primary.legs, 2);
+}

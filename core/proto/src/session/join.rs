@@ -193,8 +193,8 @@ impl Session {
         } else {
             Phase::Up
         };
+        self.take_switch(None, join.state.epoch, join.state.active, now);
         let leg = self.add_leg(join.role, phase, rtt, now);
-        self.take_switch(join.state.epoch, join.state.active, now);
         let nonce = self.entropy.draw();
         let inserted = if join.data.is_empty() {
             Ok(false)
@@ -267,7 +267,7 @@ impl Session {
             return Err(LegDownReason::Refused);
         }
         self.leg_up(leg, now);
-        self.take_switch(state.epoch, state.active, now);
+        self.take_switch(Some(leg), state.epoch, state.active, now);
         Ok(())
     }
 
@@ -348,7 +348,10 @@ impl Session {
             return Ok(());
         };
         let all_delivered = self.send.is_finished() && read == self.send.end();
-        if all_delivered && self.recv.is_finished() && self.recv.ack() == written + 1 {
+        if all_delivered
+            && self.recv.is_finished()
+            && self.recv.ack().checked_sub(1) == Some(written)
+        {
             self.end(Ok(()), now);
             return Ok(());
         }

@@ -234,7 +234,9 @@ impl Session {
             self.keys = Some(keys);
             self.id = Some(welcome.session);
             self.peer_limit = self.peer_limit.max(u64::from(welcome.window));
-            self.ttl = self.ttl.min(Duration::from_secs(welcome.ttl_s.into()));
+            self.ttl = self
+                .ttl
+                .min(Duration::from_secs(welcome.ttl_s.max(1).into()));
             self.join_addresses = welcome.join_addresses;
             self.established = true;
             self.opening = None;

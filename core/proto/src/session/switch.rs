@@ -155,8 +155,9 @@ impl Session {
         }
     }
 
-    /// The peer says which path is active.
-    pub(super) fn take_switch(&mut self, epoch: u32, active: Role, now: Time) {
+    /// The peer says which path is active, on `leg`, which stays in any case: a leg that joins a
+    /// healed primary may overtake the SWITCH away from the old one.
+    pub(super) fn take_switch(&mut self, leg: Option<LegId>, epoch: u32, active: Role, now: Time) {
         let ahead = epoch.wrapping_sub(self.epoch) as i32;
         let wins = ahead > 0 || (ahead == 0 && self.side == Side::Gateway);
         if !wins {
@@ -176,7 +177,7 @@ impl Session {
             self.stats.failovers += 1;
             let stall = self.current_stall(now).max(self.hedge_stall);
             // Its socket is in back-off, and old bytes are in the way.
-            self.close_legs_on(from, None, LegDownReason::Silent);
+            self.close_legs_on(from, leg, LegDownReason::Silent);
             self.emit(Event::Failover {
                 from,
                 to: active,
