@@ -154,6 +154,13 @@ impl Strike {
         slot.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
+    /// Whether it has been felt; chance may take its time.
+    #[must_use]
+    pub fn is_felt(&self) -> bool {
+        let since = self.wifi.counters() - self.before;
+        self.fault != Fault::Loss || since.up.dropped.loss + since.down.dropped.loss > 0
+    }
+
     /// Waits until it is over.
     pub async fn over(&self) {
         let script = {

@@ -102,6 +102,7 @@ impl Workload {
         if fault == Fault::None {
             assert_eq!(tale.count(EventKind::Hedge), 0, "{tale:?}");
         }
+        log::info!("{self:?} under {fault:?}: a stall of {stall:?}");
         let limit = fault.worst_stall() + self.extra_stall();
         assert!(
             stall <= limit,
@@ -252,7 +253,7 @@ async fn requests(client: &mut Client, strike: &Strike) -> Duration {
     strike.now();
     sleep(ms(50)).await;
     let mut left = 10;
-    while left > 0 || !strike.is_over() {
+    while left > 0 || !strike.is_over() || !strike.is_felt() {
         worst = worst.max(request().await);
         left -= i32::from(left > 0);
         sleep(ms(50)).await;
