@@ -14,11 +14,13 @@ use twinpath::{
     Connection, Connector, Dialer, Event, InterfaceKind, InterfaceSelector, Path, Peer, Role,
     ServiceType, Standby, Target,
 };
+use twinpath_lab::LinkSpec;
 use twinpath_socket::Interface;
 
 use super::file::{Hash, SIZE};
 use super::links::{CELLULAR, WIFI, Way};
 use super::progress::{End, Progress};
+use super::relayed::Relayed;
 
 /// What is read at once: what a browser takes.
 const PORTION: usize = 64 * 1024;
@@ -131,14 +133,15 @@ struct Relays {
 
 impl Dialer for Relays {
     fn dial(&self, path: &Path, _: &Target) -> BoxFuture<io::Result<LegStream>> {
-        let relay = match path.role() {
-            Role::Primary => self.wifi,
-            Role::Backup => self.cellular,
+        let (relay, link) = match path.role() {
+            Role::Primary => (self.wifi, LinkSpec::wifi()),
+            Role::Backup => (self.cellular, LinkSpec::cellular()),
         };
+        let rtt = link.rtt;
         Box::pin(async move {
             let stream = TcpStream::connect(relay).await?;
             stream.set_nodelay(true)?;
-            Ok(stream.into())
+            Ok(LegStream::other(Relayed { stream, rtt }))
         })
     }
 }

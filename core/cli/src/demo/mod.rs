@@ -5,6 +5,7 @@ mod file;
 mod links;
 mod progress;
 mod recording;
+mod relayed;
 mod report;
 mod server;
 mod story;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 
+use super::netlink::Netlink;
 use super::sys;
+use super::world::LOOPBACK;
 use crate::error::{LabError, Step as _};
 
 const CAP_NET_ADMIN: u64 = 1 << 12;
@@ -12,7 +14,7 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// Lets an ordinary user have a lab: moves the process into a user namespace in which it is root.
 ///
 /// It must be called at the very start of `main`, before the first thread. Nothing outside changes;
-/// files are still opened with the rights of the user. A process that may create network
+/// the process's own network from then on is a loopback device and nothing else; files are still opened with the rights of the user. A process that may create network
 /// namespaces already is left as it is.
 ///
 /// # Errors
@@ -27,7 +29,12 @@ pub fn become_root_in_user_namespace() -> Result<(), LabError> {
     // The group map may only be written once changing supplementary groups is given up.
     fs::write("/proc/self/setgroups", "deny").step(|| "give up setgroups".into())?;
     fs::write("/proc/self/uid_map", format!("0 {user} 1")).step(|| "map the user id".into())?;
-    fs::write("/proc/self/gid_map", format!("0 {group} 1")).step(|| "map the group id".into())
+    fs::write("/proc/self/gid_map", format!("0 {group} 1")).step(|| "map the group id".into())?;
+    // The network is a new one as well, with not even a loopback device that is up. Whoever cannot
+    // have devices falls back on that.
+    Netlink::route()
+        .and_then(|mut route| route.set_device_up(LOOPBACK, true))
+        .step(|| "bring the loopback device up".into())
 }
 
 fn has_capabilities() -> bool {

@@ -19,7 +19,7 @@ use crate::spec::LinkSpec;
 
 /// Packets that may wait for the emulator. It sees every one of them: only its own queue drops.
 const DEVICE_QUEUE: u32 = 50_000;
-const LOOPBACK: u32 = 1;
+pub(super) const LOOPBACK: u32 = 1;
 
 /// A client and a server with links between them. Dropping it removes all of it.
 #[derive(Debug)]
