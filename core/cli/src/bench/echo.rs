@@ -1,5 +1,6 @@
 //! Messages that come back: when each was due to leave, and when its answer was there.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,7 +23,7 @@ pub(super) struct Pace {
 }
 
 /// What became of the messages.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Answers {
     pace: Pace,
     received: Vec<Instant>,
@@ -66,7 +67,9 @@ pub(super) async fn run(stream: &mut dyn Duplex, pace: Pace) -> Answers {
     };
     let both = async {
         // Receiving ends with the time, sending before it.
-        let _: Result<((), ()), std::io::Error> = tokio::try_join!(send, receive);
+        if let Err::<((), ()), std::io::Error>(error) = tokio::try_join!(send, receive) {
+            log::info!("an echo broke: {error}");
+        }
     };
     let _ = timeout_at(end, both).await;
     Answers {
@@ -82,6 +85,22 @@ pub(super) async fn begin(stream: &mut dyn Duplex) -> std::io::Result<()> {
 }
 
 impl Pace {
+    /// From now on, for so long.
+    pub(super) fn new(interval: Duration, length: Duration, seed: u64) -> Self {
+        let from = Instant::now();
+        Self {
+            interval,
+            from,
+            until: from + length,
+            seed,
+        }
+    }
+
+    /// How many messages that is.
+    pub(super) fn messages(&self) -> usize {
+        (self.until - self.from).div_duration_f64(self.interval) as usize
+    }
+
     fn due(&self, number: u32) -> Instant {
         self.from + self.interval * number
     }
@@ -112,15 +131,38 @@ impl Answers {
         worst
     }
 
-    /// The longest time in which nothing came back, of those that end within `from` and `until`.
-    pub(super) fn longest_silence(&self, from: Instant, until: Instant) -> f64 {
-        let mut longest = Duration::ZERO;
-        for pair in self.received.windows(2) {
-            if pair[1] >= from && pair[1] <= until {
-                longest = longest.max(pair[1] - pair[0]);
-            }
-        }
-        millis(longest)
+    /// The longest time after `since` in which nothing came back.
+    pub(super) fn longest_silence(&self, since: Instant) -> f64 {
+        longest_silence(&self.received, since, self.ended)
+    }
+}
+
+/// The longest time between `since` and `until` in which nothing of `arrivals` came; infinite if it
+/// lasts to the end.
+pub(super) fn longest_silence(arrivals: &[Instant], since: Instant, until: Instant) -> f64 {
+    let mut last = since;
+    let mut longest = Duration::ZERO;
+    for arrival in arrivals.iter().filter(|it| **it > since) {
+        longest = longest.max(*arrival - last);
+        last = *arrival;
+    }
+    if until.saturating_duration_since(last) > Duration::from_millis(500) {
+        return f64::INFINITY;
+    }
+    millis(longest)
+}
+
+impl fmt::Debug for Answers {
+    /// The delays, in milliseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let delay = |(number, received): (u32, &Instant)| {
+            received
+                .saturating_duration_since(self.pace.due(number))
+                .as_millis()
+        };
+        f.debug_list()
+            .entries((0..).zip(&self.received).map(delay))
+            .finish()
     }
 }
 

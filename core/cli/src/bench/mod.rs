@@ -1,5 +1,6 @@
 //! `twinpath bench`: every number that Twinpath promises, measured beside kernel MPTCP and plain TCP.
 
+mod children;
 mod contenders;
 mod content;
 mod echo;
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// How often each fault is tried, for each contender [default: 9, with --quick 3].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: Option<u32>,
+    /// How long the rows take in which nothing may happen, in seconds [default: 600, with --quick 20].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(10..=86_400))]
+    long: Option<u64>,
     /// Measure these rows only; names as --list has them, or their beginnings.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
@@ -75,17 +79,15 @@ fn measure(args: &Args) -> Result<ExitCode, Failure> {
             let reason = Trouble::from(error);
             Failure::not_connected(format_args!("the bench needs links of its own: {reason}"))
         })?;
-    let bench = Bench::new(args.quick, args.runs);
+    let bench = Bench::new(args.quick, args.runs, args.long, &args.only);
     let begin = Instant::now();
-    let wanted =
-        |name: &str| args.only.is_empty() || args.only.iter().any(|it| name.starts_with(it));
     let mut table: Vec<Row> = Vec::new();
     for family in FAMILIES {
-        if family.rows.iter().any(|name| wanted(name)) {
+        if family.rows.iter().any(|name| bench.wants(name)) {
             table.extend((family.measure)(&bench));
         }
     }
-    table.retain(|row| wanted(row.name));
+    table.retain(|row| bench.wants(row.name));
     let took = begin.elapsed();
     print(&table::text(&table, &bench, took))?;
     Ok(if table.iter().all(Row::is_met) {

@@ -48,6 +48,8 @@ impl Scene {
             .link(CELLULAR, LinkSpec::cellular())
             .seed(seed)
             .build()?;
+        // As operators do: what comes over cellular from Wi-Fi's address goes nowhere.
+        world.server().sysctl("ipv4/conf/all/rp_filter", "1")?;
         serve(&world)?;
         if contender == Contender::Kernel {
             world.mptcp_endpoint_backup(CELLULAR)?;

@@ -1,13 +1,12 @@
 //! The worst message while Wi-Fi dies: 200 bytes every 10 ms that come back.
 
 use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use twinpath_lab::Direction;
 
-use super::{Bench, Collected, Contender, Family, Order, Row, Target, Unit, collect};
-use crate::bench::echo::{self, Answers, Pace};
+use super::{Bench, Collected, Contender, Family, Order, Row, Target, Unit, collect, strike};
+use crate::bench::echo::{self, Pace};
 use crate::bench::scene::Scene;
 use crate::bench::trouble::Trouble;
 
@@ -88,55 +87,20 @@ fn measure(
 fn one(
     contender: Contender,
     run: u32,
-    strike: Duration,
+    after: Duration,
     fault: impl Fn(&Scene) -> Result<(), Trouble>,
 ) -> Result<f64, Trouble> {
     let scene = Scene::usual(contender)?;
     let doors = scene.doors;
-    let (started, start) = mpsc::channel();
-    let client = scene.client(move || async move {
+    let client = move |started: mpsc::Sender<Instant>| async move {
         let mut line = contender.connect(doors).await?;
         echo::begin(&mut *line.stream).await?;
-        let from = Instant::now();
-        let _ = started.send(from);
-        let until = from + BEFORE + AFTER;
-        let pace = Pace {
-            interval: INTERVAL,
-            from,
-            until,
-            seed: u64::from(run),
-        };
-        Ok::<Answers, std::io::Error>(echo::run(&mut *line.stream, pace).await)
-    })?;
-    let start = start
-        .recv_timeout(Duration::from_secs(5))
-        .map_err(|_| Trouble::new("no connection before the fault"))?;
-    thread::sleep((start + strike).saturating_duration_since(Instant::now()));
-    backup_is_as_it_should_be(contender, &scene)?;
-    let before = scene.wifi.counters();
-    let struck = Instant::now();
-    fault(&scene)?;
-    let answers = client.join()?;
-    scene.wifi_dropped_since(&before)?;
-    // What was on its way at that moment.
-    let since = struck - Duration::from_millis(50);
-    Ok(answers.worst_delay(since))
-}
-
-/// A comparison is fair only if everybody's backup is what the row says.
-pub(super) fn backup_is_as_it_should_be(
-    contender: Contender,
-    scene: &Scene,
-) -> Result<(), Trouble> {
-    let cellular = scene.cellular.counters();
-    let joined = cellular.down.delivered.syns > 0;
-    match contender {
-        Contender::Warm | Contender::Kernel if !joined => {
-            Err(Trouble::new("the backup was not joined before the fault"))
-        }
-        Contender::Cold | Contender::Plain if cellular.up.offered.packets > 0 => {
-            Err(Trouble::new("cellular was in use before the fault"))
-        }
-        _ => Ok(()),
-    }
+        let pace = Pace::new(INTERVAL, BEFORE + AFTER, u64::from(run));
+        let _ = started.send(pace.from);
+        Ok(echo::run(&mut *line.stream, pace).await)
+    };
+    let (answers, struck) = strike(&scene, contender, after, client, fault)?;
+    log::debug!("{contender}, run {run}: {answers:?}");
+    // What was on its way at that moment counts.
+    Ok(answers.worst_delay(struck - Duration::from_millis(50)))
 }

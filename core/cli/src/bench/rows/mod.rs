@@ -1,12 +1,24 @@
 //! What is measured: a family is measured together and gives one row or more.
 
+mod connect;
+mod download;
 mod echo;
+mod failback;
+mod first_byte;
+mod memory;
+mod quiet;
+mod request;
+mod throughput;
 
+use std::future::Future;
 use std::io::{self, Write as _};
+use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::contenders::{self, Contender};
 use super::measure::{Row, Runs, Target, Unit};
+use super::scene::Scene;
 use super::trouble::Trouble;
 
 /// Rows that come from the same runs.
@@ -17,7 +29,18 @@ pub(super) struct Family {
 }
 
 /// All there is, in the order of the table.
-pub(super) const FAMILIES: &[Family] = &[echo::SILENT, echo::DOWN];
+pub(super) const FAMILIES: &[Family] = &[
+    echo::SILENT,
+    request::FAMILY,
+    download::FAMILY,
+    echo::DOWN,
+    connect::FAMILY,
+    failback::FAMILY,
+    quiet::FAMILY,
+    first_byte::FAMILY,
+    throughput::FAMILY,
+    memory::FAMILY,
+];
 
 /// The names of all rows.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -35,16 +58,26 @@ pub(super) fn list() -> String {
 pub(super) struct Bench {
     pub(super) quick: bool,
     pub(super) runs: u32,
+    /// How long the rows take in which nothing may happen.
+    pub(super) long: Duration,
+    only: Vec<String>,
     has_mptcp: bool,
 }
 
 impl Bench {
-    pub(super) fn new(quick: bool, runs: Option<u32>) -> Self {
+    pub(super) fn new(quick: bool, runs: Option<u32>, long: Option<u64>, only: &[String]) -> Self {
         Self {
             quick,
+            long: Duration::from_secs(long.unwrap_or(if quick { 20 } else { 600 })),
+            only: only.to_vec(),
             runs: runs.unwrap_or(if quick { 3 } else { 9 }),
             has_mptcp: contenders::is_available(),
         }
+    }
+
+    /// Whether this row was asked for.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|it| name.starts_with(it))
     }
 
     /// One line on standard error.
@@ -169,5 +202,48 @@ impl<T> Collected<T> {
             note: None,
             troubles: self.troubles.clone(),
         }
+    }
+}
+
+/// Runs a client that tells when it begins, and strikes so long after that.
+fn strike<F, Fut, T>(
+    scene: &Scene,
+    contender: Contender,
+    after: Duration,
+    client: F,
+    fault: impl FnOnce(&Scene) -> Result<(), Trouble>,
+) -> Result<(T, Instant), Trouble>
+where
+    F: FnOnce(mpsc::Sender<Instant>) -> Fut + Send + 'static,
+    Fut: Future<Output = io::Result<T>>,
+    T: Send + 'static,
+{
+    let (started, start) = mpsc::channel();
+    let task = scene.client(move || client(started))?;
+    let start = start
+        .recv_timeout(Duration::from_secs(10))
+        .map_err(|_| Trouble::new("no connection before the fault"))?;
+    thread::sleep((start + after).saturating_duration_since(Instant::now()));
+    backup_is_as_it_should_be(contender, scene)?;
+    let before = scene.wifi.counters();
+    let struck = Instant::now();
+    fault(scene)?;
+    let result = task.join()?;
+    scene.wifi_dropped_since(&before)?;
+    Ok((result, struck))
+}
+
+/// A comparison is fair only if everybody's backup is what the row says.
+fn backup_is_as_it_should_be(contender: Contender, scene: &Scene) -> Result<(), Trouble> {
+    let cellular = scene.cellular.counters();
+    let joined = cellular.down.delivered.syns > 0;
+    match contender {
+        Contender::Warm | Contender::Kernel if !joined => {
+            Err(Trouble::new("the backup was not joined before the fault"))
+        }
+        Contender::Cold | Contender::Plain if cellular.up.offered.packets > 0 => {
+            Err(Trouble::new("cellular was in use before the fault"))
+        }
+        _ => Ok(()),
     }
 }
