@@ -77,6 +77,7 @@ fn events_go_to_standard_output_and_count_the_connections() {
             assert_eq!(event["conn"], number);
             if event["event"] == "summary" {
                 assert_eq!(event["written"], 5);
+                assert_eq!(event["read"], 5);
                 break;
             }
         }
@@ -141,7 +142,7 @@ fn a_gateway_drains_at_the_first_signal_and_stops_at_the_second() {
     let (mut running, address, _) = gateway(echo(), &[]);
     let (_client, local) = client(address, &["--gateway"]);
     let mut stream = connect(local);
-    let mut exchange = |stream: &mut TcpStream| {
+    let exchange = |stream: &mut TcpStream| {
         stream.write_all(b"x")?;
         stream.read_exact(&mut [0])
     };

@@ -4,6 +4,7 @@
     dead_code,
     reason = "each test file is a program of its own and uses a part of this"
 )]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,10 +15,10 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 /// Everything here is over in well under a second; a machine under load may need longer.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The command, with nothing of this process's environment that would change its words.
-pub fn twinpath(args: &[&str]) -> Command {
+pub(crate) fn twinpath(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_twinpath"));
     command
         .args(args)
@@ -28,12 +29,12 @@ pub fn twinpath(args: &[&str]) -> Command {
 }
 
 /// Runs it to its end.
-pub fn output(args: &[&str]) -> Output {
+pub(crate) fn output(args: &[&str]) -> Output {
     twinpath(args).output().unwrap()
 }
 
 /// A program that runs until this is dropped.
-pub struct Running(pub Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -43,12 +44,12 @@ impl Drop for Running {
 }
 
 impl Running {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         Self(command.spawn().unwrap())
     }
 
     /// Waits for its end, within reason, and returns its exit code.
-    pub fn wait(&mut self) -> Option<i32> {
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -59,7 +60,7 @@ impl Running {
         }
     }
 
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill")
             .args([signal, &self.0.id().to_string()])
             .status();
@@ -69,7 +70,7 @@ impl Running {
 
 /// Reads standard error up to the line that says where it listens; returns the address, what came
 /// before, and the rest of the stream.
-pub fn listening(stderr: ChildStderr) -> (SocketAddr, Vec<String>, BufReader<ChildStderr>) {
+pub(crate) fn listening(stderr: ChildStderr) -> (SocketAddr, Vec<String>, BufReader<ChildStderr>) {
     let mut lines = BufReader::new(stderr);
     let mut before = Vec::new();
     loop {
@@ -83,7 +84,7 @@ pub fn listening(stderr: ChildStderr) -> (SocketAddr, Vec<String>, BufReader<Chi
 }
 
 /// A gateway before `service`.
-pub fn gateway(service: SocketAddr, more: &[&str]) -> (Running, SocketAddr, Vec<String>) {
+pub(crate) fn gateway(service: SocketAddr, more: &[&str]) -> (Running, SocketAddr, Vec<String>) {
     let service = service.to_string();
     let mut args = vec!["gateway", "--listen", "127.0.0.1:0", "--to", &service];
     args.extend(more);
@@ -99,7 +100,7 @@ pub fn gateway(service: SocketAddr, more: &[&str]) -> (Running, SocketAddr, Vec<
 }
 
 /// A service that treats each connection with `serve`.
-pub fn service(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
+pub(crate) fn service(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -112,7 +113,7 @@ pub fn service(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr
 }
 
 /// Sends back what it gets, and ends when its client does.
-pub fn echo() -> SocketAddr {
+pub(crate) fn echo() -> SocketAddr {
     service(|mut stream| {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(size @ 1..) = stream.read(&mut buffer) {
@@ -125,13 +126,13 @@ pub fn echo() -> SocketAddr {
 }
 
 /// A port where nobody listens.
-pub fn closed_port() -> SocketAddr {
+pub(crate) fn closed_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
 
 /// Bytes that are not the same anywhere.
-pub fn noise(size: usize) -> Vec<u8> {
+pub(crate) fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
@@ -144,13 +145,13 @@ pub fn noise(size: usize) -> Vec<u8> {
     bytes
 }
 
-pub fn hash(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
 /// Asserts an exit code and a single line of complaint, which is returned.
 #[track_caller]
-pub fn complaint(output: &Output, code: i32) -> String {
+pub(crate) fn complaint(output: &Output, code: i32) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert_eq!(text.lines().count(), 1, "one line: {text:?}");
@@ -159,7 +160,7 @@ pub fn complaint(output: &Output, code: i32) -> String {
 }
 
 /// The events of a file, each a line of JSON.
-pub fn events(text: &str) -> Vec<serde_json::Value> {
+pub(crate) fn events(text: &str) -> Vec<serde_json::Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
