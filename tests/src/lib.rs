@@ -25,6 +25,8 @@
 )]
 
 mod client;
+mod command;
+mod dialer;
 mod fault;
 mod gateway;
 mod patience;
@@ -35,6 +37,8 @@ mod tale;
 mod workload;
 
 pub use client::Client;
+pub use command::{Twinpath, events};
+pub use dialer::{Tap, Tapping};
 pub use fault::{Failover, Fault, Strike};
 pub use gateway::Gateway;
 pub use patience::{LIMIT, ms, soon};

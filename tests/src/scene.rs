@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::timeout;
 use twinpath::{Connector, ConnectorBuilder, Peer, Standby};
@@ -11,7 +12,7 @@ use twinpath_lab::{LinkHandle, LinkSpec, World};
 
 use crate::client::Client;
 use crate::gateway::Gateway;
-use crate::patience::{LIMIT, Watchdog, soon};
+use crate::patience::{LIMIT, Watchdog, ms, soon};
 use crate::service::{self, Book, Service};
 
 /// The primary link.
@@ -144,6 +145,12 @@ impl Scene {
         self.world.server_socket(PORT)
     }
 
+    /// Where the service listens, for the server's host alone.
+    #[must_use]
+    pub fn service(&self) -> SocketAddr {
+        self.service
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Gateway>> {
         self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,6 +187,16 @@ impl Scene {
         let gateway = self.take_gateway();
         gateway.until(name, value).await;
         *self.lock() = Some(gateway);
+    }
+
+    /// Waits until the gateway has been up for so long.
+    pub async fn until_up(&self, age: Duration) {
+        let up = async {
+            while self.sample("twinpath_uptime_seconds").await < age.as_secs_f64() {
+                tokio::time::sleep(ms(100)).await;
+            }
+        };
+        soon("the gateway is old enough", up).await;
     }
 
     /// A connector to the gateway as a phone has it, without a limit on cellular bytes.

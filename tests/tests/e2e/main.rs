@@ -2,4 +2,11 @@
 #![cfg(target_os = "linux")]
 
 mod blackhole;
+mod budget;
+mod crowd;
+mod gateway_end;
+mod hostile;
+mod joining;
 mod matrix;
+mod opening;
+mod raw;
