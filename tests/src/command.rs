@@ -1,0 +1,135 @@
+//! The `twinpath` command, as users run it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
+use twinpath_lab::Host;
+
+use crate::patience::soon;
+
+/// Names the binary to test.
+const VARIABLE: &str = "TWINPATH_BIN";
+
+/// A running command.
+#[derive(Debug)]
+pub struct Twinpath {
+    child: Child,
+    /// Its standard input, until it is taken.
+    pub input: Option<ChildStdin>,
+    /// Its standard output, until it is taken.
+    pub output: Option<ChildStdout>,
+    lines: watch::Receiver<Vec<String>>,
+}
+
+impl Twinpath {
+    /// Starts the command on a host. What it says on standard error is collected.
+    #[must_use]
+    pub fn start(host: &Host, arguments: &[&str]) -> Self {
+        let mut command = host.command(binary());
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut command = Command::from(command);
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
+        let lines = collect(child.stderr.take().unwrap());
+        Self {
+            input: child.stdin.take(),
+            output: child.stdout.take(),
+            child,
+            lines,
+        }
+    }
+
+    /// Waits for a line on standard error that contains `words`.
+    pub async fn says(&self, words: &str) -> String {
+        let mut lines = self.lines.clone();
+        let has = |line: &&String| line.contains(words);
+        let said = lines.wait_for(|lines| lines.iter().any(|line| has(&line)));
+        match soon(&format!("{words:?} is said"), said).await {
+            Ok(lines) => lines.iter().find(has).unwrap().clone(),
+            Err(_) => panic!("it ended without {words:?}: {:#?}", self.said()),
+        }
+    }
+
+    /// What was said on standard error so far.
+    #[must_use]
+    pub fn said(&self) -> Vec<String> {
+        self.lines.borrow().clone()
+    }
+
+    /// The events among what was said on standard error.
+    #[must_use]
+    pub fn events(&self) -> Vec<Value> {
+        events(&self.said())
+    }
+
+    /// Sends SIGTERM.
+    pub async fn terminate(&self) {
+        let id = self.child.id().expect("it runs");
+        let line = format!("kill -TERM {id}");
+        let sent = Command::new("sh").args(["-c", &line]).status().await;
+        assert!(sent.unwrap().success(), "the signal was not sent");
+    }
+
+    /// Waits for the end and gives the exit code.
+    pub async fn ends(&mut self) -> i32 {
+        self.input.take();
+        let status = soon("the command ends", self.child.wait()).await.unwrap();
+        // Standard error is read to its end as well.
+        let mut lines = self.lines.clone();
+        let read = async { while lines.changed().await.is_ok() {} };
+        soon("standard error ends", read).await;
+        status.code().unwrap_or_else(|| panic!("it died: {status}"))
+    }
+}
+
+/// The events among these lines.
+#[must_use]
+pub fn events(lines: &[String]) -> Vec<Value> {
+    let parsed = lines.iter().filter(|line| line.starts_with('{'));
+    parsed
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn collect(
+    stream: impl tokio::io::AsyncRead + Send + Unpin + 'static,
+) -> watch::Receiver<Vec<String>> {
+    let (sender, lines) = watch::channel(Vec::new());
+    tokio::spawn(async move {
+        let mut reader = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = reader.next_line().await {
+            log::info!("stderr: {line}");
+            sender.send_modify(|lines| lines.push(line));
+        }
+    });
+    lines
+}
+
+/// The binary: what the variable names, else the one beside this test.
+fn binary() -> PathBuf {
+    if let Some(named) = std::env::var_os(VARIABLE) {
+        let named = PathBuf::from(named);
+        assert!(
+            named.is_file(),
+            "{VARIABLE} names no file: {}",
+            named.display()
+        );
+        return named;
+    }
+    // The test itself lies in `<target>/<profile>/deps`.
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap();
+    let beside = folder.join(format!("twinpath{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        beside.is_file(),
+        "the command is not built: run `cargo build -p twinpath-cli` in the same profile first, or let {VARIABLE} name it"
+    );
+    beside
+}
