@@ -14,6 +14,18 @@ pub(super) enum Unit {
 }
 
 impl Unit {
+    /// For programs.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Millis => "ms",
+            Self::Seconds => "s",
+            Self::Bytes => "bytes",
+            Self::KiB => "KiB",
+            Self::Ratio => "ratio",
+            Self::Count => "count",
+        }
+    }
+
     /// The number as it stands in a table.
     pub(super) fn show(self, value: f64) -> String {
         if value.is_nan() {
@@ -88,14 +100,6 @@ impl Runs {
 }
 
 impl Target {
-    pub(super) const fn limit(self) -> f64 {
-        match self {
-            Self::MedianAtMost(limit) | Self::MedianAtLeast(limit) | Self::EachAtMost(limit) => {
-                limit
-            }
-        }
-    }
-
     fn is_met(self, runs: &Runs) -> bool {
         match self {
             Self::MedianAtMost(limit) => runs.median() <= limit,

@@ -4,7 +4,9 @@ mod children;
 mod contenders;
 mod content;
 mod echo;
+mod json;
 mod measure;
+mod page;
 mod rows;
 mod scene;
 mod service;
@@ -88,8 +90,24 @@ fn measure(args: &Args) -> Result<ExitCode, Failure> {
         }
     }
     table.retain(|row| bench.wants(row.name));
+    table.push(rows::bytes());
     let took = begin.elapsed();
-    print(&table::text(&table, &bench, took))?;
+    let page = page::html(&table, &bench, took);
+    std::fs::write(&args.output, page).map_err(|error| {
+        Failure::not_connected(format_args!(
+            "cannot write {}: {error}; give --output FILE",
+            args.output.display()
+        ))
+    })?;
+    print(&if args.json {
+        json::text(&table, &bench, took)
+    } else {
+        table::text(&table, &bench, took)
+    })?;
+    bench.say(format_args!(
+        "The single runs are in {}",
+        args.output.display()
+    ));
     Ok(if table.iter().all(Row::is_met) {
         ExitCode::SUCCESS
     } else {

@@ -50,6 +50,12 @@ impl Scene {
             .build()?;
         // As operators do: what comes over cellular from Wi-Fi's address goes nowhere.
         world.server().sysctl("ipv4/conf/all/rp_filter", "1")?;
+        for host in [world.client(), world.server()] {
+            // What phones and servers have unless somebody chose another; without it, whatever there is.
+            if let Err(error) = host.sysctl("ipv4/tcp_congestion_control", "cubic") {
+                log::warn!("TCP is not cubic: {error}");
+            }
+        }
         serve(&world)?;
         if contender == Contender::Kernel {
             world.mptcp_endpoint_backup(CELLULAR)?;

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::contenders::{self, Contender};
+use super::content;
 use super::measure::{Row, Runs, Target, Unit};
 use super::scene::Scene;
 use super::trouble::Trouble;
@@ -51,6 +52,25 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 pub(super) fn list() -> String {
     names().map(|name| format!("{name}\n")).collect()
+}
+
+/// What the streams of all runs came to.
+pub(super) fn bytes() -> Row {
+    let (compared, wrong) = content::compared();
+    let mut runs = Runs::default();
+    runs.push(wrong as f64);
+    Row {
+        name: "bytes",
+        what: "bytes lost, repeated or out of order, in all runs",
+        unit: Unit::Count,
+        target: Target::EachAtMost(0.0),
+        runs: vec![(Contender::Warm, runs)],
+        note: Some(format!(
+            "{:.1} MB were compared with what had been sent, of all contenders together",
+            compared as f64 / 1e6
+        )),
+        troubles: Vec::new(),
+    }
 }
 
 /// How to measure.

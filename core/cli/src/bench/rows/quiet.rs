@@ -220,7 +220,8 @@ fn one(case: Case, length: Duration) -> Result<Seen, Trouble> {
         .then(|| scene.client(move || compete(doors.plain, length + Duration::from_secs(60))))
         .transpose()?;
     if competitor.is_some() {
-        thread::sleep(Duration::from_secs(2));
+        // Until the queue is full.
+        thread::sleep(Duration::from_secs(5));
     }
     let (tell, told) = std::sync::mpsc::channel();
     let client = scene.client(move || async move {
@@ -233,7 +234,7 @@ fn one(case: Case, length: Duration) -> Result<Seen, Trouble> {
     let monitor = told
         .recv_timeout(Duration::from_secs(10))
         .map_err(|_| Trouble::new("no connection"))?;
-    let (calm, most) = watch(&scene, case.weather, &monitor, length);
+    let (calm, most) = observe(&scene, case.weather, &monitor, length);
     let idle_since = scene.cellular.counters();
     let stats = monitor.stats();
     let gateway = scene.gateway_counts("twinpath_failovers_total")?;
@@ -278,7 +279,7 @@ fn one(case: Case, length: Duration) -> Result<Seen, Trouble> {
 
 /// Makes the weather, and says what cellular had carried after five seconds and how long Wi-Fi's
 /// round trips became.
-fn watch(
+fn observe(
     scene: &Scene,
     weather: Weather,
     monitor: &Monitor,
@@ -372,21 +373,22 @@ async fn work(line: &mut Line, work: Work, length: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Somebody else's download on the same Wi-Fi.
+/// Somebody else's downloads on the same Wi-Fi, two at once as browsers have them.
 async fn compete(service: std::net::SocketAddr, length: Duration) -> io::Result<()> {
-    let mut stream = tokio::net::TcpStream::connect(service).await?;
-    let request = Request::Down {
-        seed: 3,
-        size: 1 << 50,
-    };
-    stream.write_all(&request.encode()).await?;
-    let mut buffer = vec![0; PORTION];
-    let swallow = async {
+    let swallow = async || {
+        let mut stream = tokio::net::TcpStream::connect(service).await?;
+        let request = Request::Down {
+            seed: 3,
+            size: 1 << 50,
+        };
+        stream.write_all(&request.encode()).await?;
+        let mut buffer = vec![0; PORTION];
         while stream.read(&mut buffer).await? > 0 {}
         Ok(())
     };
+    let both = async { tokio::try_join!(swallow(), swallow()).map(drop) };
     tokio::select! {
-        result = swallow => result,
+        result = both => result,
         () = sleep(length) => Ok(()),
     }
 }

@@ -166,7 +166,7 @@ fn compare(
     // The first of each warms up.
     for run in 0..=runs {
         for (up, ratios) in [false, true].into_iter().zip(&mut ratios) {
-            let mut transfer = |through| transfer(host, through, gateway, size, up, run);
+            let transfer = |through| transfer(host, through, gateway, size, up, run);
             let (ours, raws) = if run % 2 == 0 {
                 let ours = transfer(&session)?;
                 (ours, transfer(&raw)?)
