@@ -69,6 +69,12 @@ impl Twinpath {
         events(&self.said())
     }
 
+    /// Collects the lines of standard output from now on.
+    #[must_use]
+    pub fn told(&mut self) -> watch::Receiver<Vec<String>> {
+        collect(self.output.take().expect("the output is not taken"))
+    }
+
     /// Sends SIGTERM.
     pub async fn terminate(&self) {
         let id = self.child.id().expect("it runs");

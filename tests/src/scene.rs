@@ -200,7 +200,6 @@ impl Scene {
     }
 
     /// A connector to the gateway as a phone has it, without a limit on cellular bytes.
-    #[must_use]
     pub fn connector(&self) -> ConnectorBuilder {
         Connector::builder().peer(Peer::Gateway).budget(None)
     }

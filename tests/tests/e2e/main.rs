@@ -3,6 +3,7 @@
 
 mod blackhole;
 mod budget;
+mod command;
 mod crowd;
 mod gateway_end;
 mod hostile;
