@@ -160,10 +160,17 @@ impl Budget {
             .is_some_and(|limit| self.sent.saturating_add(self.granted) > limit)
     }
 
+    /// How much is granted at a time: a part of what is left, so that little is granted and unused
+    /// when the budget ends, and enough is left for this end's own bytes.
+    fn step(&self) -> u64 {
+        let step = GRANT.min(self.left() / 4);
+        if step < CONTROL_RESERVE { 0 } else { step }
+    }
+
     fn next_grant(&self) -> u64 {
         match self.limit {
             None => self.received.saturating_add(GRANT_FREE),
-            Some(_) => self.granted + GRANT.min(self.left() / 2),
+            Some(_) => self.granted + self.step(),
         }
     }
 
@@ -201,9 +208,11 @@ impl Budget {
             return false;
         }
         if self.is_overcommitted() {
-            return self.unspent() < CONTROL_RESERVE;
+            return self.unspent() < 2 * CONTROL_RESERVE;
         }
-        self.left() < CONTROL_RESERVE || self.ahead() < CONTROL_RESERVE
+        // Neither end sends stream bytes into its last reserve.
+        let granted_is_used = self.step() == 0 && self.ahead() < 2 * CONTROL_RESERVE;
+        self.left() < 2 * CONTROL_RESERVE || granted_is_used
     }
 }
 

@@ -11,6 +11,8 @@ use crate::types::{LegId, Role};
 use crate::wire::frame::Frame;
 use crate::wire::reader::FrameReader;
 
+/// More are not waited for.
+const MAX_PINGS: usize = 64;
 /// More records are merged: a merged one keeps the earliest time.
 const MAX_IN_FLIGHT: usize = 1024;
 /// More PINGs of the peer, while it reads none of the answers, stay unanswered.
@@ -33,6 +35,16 @@ pub(crate) enum Phase {
 pub(crate) struct Sent {
     pub(crate) end: u64,
     pub(crate) at: Time,
+}
+
+/// A PING without its PONG.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ping {
+    id: u32,
+    pub(crate) at: Time,
+    /// Silence counts. Not so for one that only measures, and not when bytes of the peer come: its
+    /// PONG may stand behind many of them.
+    armed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +71,17 @@ pub(crate) struct Leg {
     pub(crate) reader: FrameReader,
     pub(crate) control: BytesMut,
     pub(crate) ack_due: bool,
+    pub(crate) window_due: bool,
     /// Next offset to go out on this leg; `covers..cursor` has gone.
     pub(crate) cursor: u64,
     pub(crate) covers: u64,
     pub(crate) sending: bool,
+    /// Copies go no further than this until the peer has said on this leg what it has: most of
+    /// what is unacknowledged may have arrived.
+    pub(crate) copies_until: Option<u64>,
     pub(crate) fin_sent: bool,
     pub(crate) in_flight: VecDeque<Sent>,
-    pub(crate) pings: VecDeque<(u32, Time)>,
+    pub(crate) pings: VecDeque<Ping>,
     pub(crate) rtt: Rtt,
     pub(crate) opened_at: Time,
     pub(crate) last_progress: Time,
@@ -105,9 +121,11 @@ impl Leg {
             reader: FrameReader::default(),
             control: BytesMut::new(),
             ack_due: false,
+            window_due: false,
             cursor: 0,
             covers: 0,
             sending: false,
+            copies_until: None,
             fin_sent: false,
             in_flight: VecDeque::new(),
             pings: VecDeque::new(),
@@ -146,18 +164,30 @@ impl Leg {
     }
 
     pub(crate) fn ping(&mut self, now: Time) {
+        self.push_ping(now, true);
+    }
+
+    /// A PING for its round trip time alone.
+    pub(crate) fn measure(&mut self, now: Time) {
+        self.push_ping(now, false);
+    }
+
+    fn push_ping(&mut self, now: Time, armed: bool) {
         let id = self.next_ping_id;
         self.next_ping_id = self.next_ping_id.wrapping_add(1);
-        if self.pings.len() < 64 {
-            self.pings.push_back((id, now));
+        if self.pings.len() < MAX_PINGS {
+            self.pings.push_back(Ping { id, at: now, armed });
         }
         self.push_control(&Frame::Ping { id });
     }
 
     /// The time of a PING that this PONG answers; older ones count as answered with it.
     pub(crate) fn pong(&mut self, id: u32) -> Option<Time> {
-        let position = self.pings.iter().position(|(sent, _)| *sent == id)?;
-        self.pings.drain(..=position).next_back().map(|(_, at)| at)
+        let position = self.pings.iter().position(|ping| ping.id == id)?;
+        self.pings
+            .drain(..=position)
+            .next_back()
+            .map(|ping| ping.at)
     }
 
     /// Makes sure that everything from `from` on goes, or has gone, on this leg.
@@ -197,7 +227,8 @@ impl Leg {
         let opening =
             (self.phase != Phase::Up && self.phase != Phase::AwaitProof).then_some(self.opened_at);
         let data = self.in_flight.front().map(|sent| sent.at);
-        let ping = self.pings.front().map(|(_, at)| *at);
+        let ping = self.pings.iter().find(|ping| ping.armed);
+        let ping = ping.map(|ping| ping.at);
         [opening, data, ping].into_iter().flatten().min()
     }
 
@@ -220,5 +251,10 @@ impl Leg {
         }
         self.last_data = Some(now);
         self.silence_probed = false;
+        if self.suspicion.is_none() {
+            for ping in &mut self.pings {
+                ping.armed = false;
+            }
+        }
     }
 }

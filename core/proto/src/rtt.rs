@@ -8,6 +8,8 @@ const UNKNOWN: Duration = Duration::from_millis(100);
 const SLACK: Duration = Duration::from_millis(10);
 /// Below this the first limit would measure the two hosts' schedulers, not the path.
 const D1_FLOOR: Duration = Duration::from_millis(30);
+/// Samples until the time of a busy path can be trusted.
+const YOUNG: u32 = 32;
 /// Added to three round trips before a leg is condemned.
 const CONDEMN_EXTRA: Duration = Duration::from_millis(500);
 
@@ -16,11 +18,16 @@ const CONDEMN_EXTRA: Duration = Duration::from_millis(500);
 pub(crate) struct Rtt {
     srtt: Duration,
     var: Duration,
+    shortest: Duration,
     samples: u32,
 }
 
 impl Rtt {
     pub(crate) fn sample(&mut self, rtt: Duration) {
+        self.shortest = match self.samples {
+            0 => rtt,
+            _ => self.shortest.min(rtt),
+        };
         match self.samples {
             0 => {
                 self.srtt = rtt;
@@ -43,6 +50,16 @@ impl Rtt {
     /// The smoothed time, if any was measured.
     pub(crate) fn measured(&self) -> Option<Duration> {
         (self.samples > 0).then_some(self.srtt)
+    }
+
+    /// The shortest that was measured.
+    pub(crate) fn shortest(&self) -> Option<Duration> {
+        (self.samples > 0).then_some(self.shortest)
+    }
+
+    /// TCP's slow start still fills the queues of the path, which doubles its time per round trip.
+    pub(crate) const fn is_young(&self) -> bool {
+        self.samples < YOUNG
     }
 
     pub(crate) fn srtt(&self) -> Duration {

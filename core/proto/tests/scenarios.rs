@@ -631,3 +631,16 @@ fn a_join_on_the_primary_that_overtakes_the_switch_is_kept() {
     // The first leg, and the one that came back.
     assert_eq!(sim.client.stats(sim.now).primary.legs, 2);
 }
+
+#[test]
+fn a_long_download_on_the_backup_without_a_budget_flows_evenly() {
+    let mut sim = Sim::new(warm());
+    download(&mut sim, 60_000_000);
+    sim.open(Role::Primary);
+    sim.run_until(ms(500));
+    sim.blackhole(Role::Primary);
+    sim.run_until(Duration::from_secs(60));
+    assert_closed_well(&sim);
+    let silence = longest_silence(&sim, CLIENT, ms(3000));
+    assert!(silence < ms(100), "{silence:?}");
+}

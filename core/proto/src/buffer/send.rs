@@ -9,6 +9,8 @@ const SMALL: usize = 4096;
 /// Size of the pieces that small writes are copied into.
 const PIECE: usize = 16 * 1024;
 
+/// Kept ready at least, however small the peer's window is.
+const LEAST_USEFUL: u64 = 512 * 1024;
 /// A waiting writer is woken when this much is free.
 const FAIR_ROOM: u64 = 64 * 1024;
 
@@ -22,6 +24,8 @@ pub(crate) struct SendBuffer {
     acked: u64,
     end: u64,
     capacity: u64,
+    /// More than this ahead of the peer's window is not worth having.
+    useful: u64,
     finished: bool,
 }
 
@@ -33,6 +37,7 @@ impl SendBuffer {
             acked: 0,
             end: 0,
             capacity: capacity as u64,
+            useful: LEAST_USEFUL,
             finished: false,
         }
     }
@@ -47,8 +52,15 @@ impl SendBuffer {
         self.end
     }
 
-    pub(crate) const fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.end - self.acked) as usize
+    pub(crate) fn room(&self) -> usize {
+        let most = self.capacity.min(self.useful);
+        most.saturating_sub(self.end - self.acked) as usize
+    }
+
+    /// The peer takes that many bytes more than it has acknowledged: twice as many are kept ready,
+    /// and not more, which would only fall out of the caches.
+    pub(crate) fn expect_window(&mut self, window: u64) {
+        self.useful = self.useful.max(window * 2);
     }
 
     pub(crate) const fn is_finished(&self) -> bool {

@@ -6,6 +6,7 @@ use super::Session;
 use crate::crypto::JoinKey;
 use crate::error::SessionError;
 use crate::event::{Action, Event, LegDownReason, LegEnd};
+use crate::leg::Phase;
 use crate::time::Time;
 use crate::types::{LegId, ResetCode, Role, Side};
 use crate::wire::frame::Frame;
@@ -168,6 +169,17 @@ impl Session {
 
     /// The session ends with an error of this end's finding.
     pub(super) fn fail(&mut self, error: SessionError, now: Time) {
+        if matches!(error, SessionError::PinMismatch) {
+            // The gateway believes that there is a session: it need not wait for its time to live.
+            let reset = Frame::Reset {
+                code: ResetCode::Aborted,
+                delivered: 0,
+            };
+            for leg in &mut self.legs {
+                leg.push_control(&reset);
+                leg.phase = Phase::Up;
+            }
+        }
         self.end(Err(error), now);
     }
 

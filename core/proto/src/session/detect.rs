@@ -11,6 +11,10 @@ use crate::types::{LegId, Role, Side};
 
 /// PINGs on a suspected leg are not closer together than this.
 const PING_FLOOR: Duration = Duration::from_millis(30);
+/// A HELLO may wait at least this long for its answer.
+const OPENING_FLOOR: Duration = Duration::from_millis(150);
+/// More frames in flight on a young leg are a bulk transfer in slow start.
+const YOUNG_FRAMES: usize = 3;
 /// For this long after a switch the path that was left still brings what was under way on it.
 const SWITCH_TAIL: Duration = Duration::from_secs(1);
 /// Silence of the peer is asked about only within this time of its last data.
@@ -58,7 +62,13 @@ impl Session {
 
     /// The first limit of that leg.
     pub(super) fn suspect_after(&self, leg: &Leg, now: Time) -> Duration {
-        let d1 = self.allowance.patience(leg.rtt.suspect(), now);
+        let mut d1 = self.allowance.patience(leg.rtt.suspect(), now);
+        if leg.phase == Phase::AwaitWelcome {
+            // The gateway agrees on keys before it answers.
+            d1 = d1.max(OPENING_FLOOR);
+        } else if leg.rtt.is_young() && leg.in_flight.len() > YOUNG_FRAMES {
+            d1 = d1.max(leg.rtt.srtt() * 7 / 2);
+        }
         let d1 = if leg.push_grace { d1 + PUSH_GRACE } else { d1 };
         let cold_dials_spent = self.side == Side::Client
             && self.leg_on(leg.role.other()).is_none()
@@ -163,7 +173,10 @@ impl Session {
 
     fn hedge_begins(&mut self, role: Role) {
         let to = role.other();
-        let dialled = self.side == Side::Client && role == Role::Primary;
+        let dialled = self.side == Side::Client
+            && role == Role::Primary
+            && self.paths[to.index()].usable()
+            && !self.budget.is_exhausted();
         if !dialled && !self.legs.iter().any(|leg| leg.role == to) {
             // There is no other leg, and none will be opened for this.
             return;
@@ -218,7 +231,10 @@ impl Session {
         }
         if suspicion.pings >= CONDEMN_PINGS {
             // The last of them must have had time to be answered.
-            let third = leg.pings.get(CONDEMN_PINGS as usize - 1).map(|(_, at)| *at);
+            let third = leg
+                .pings
+                .get(CONDEMN_PINGS as usize - 1)
+                .map(|ping| ping.at);
             return Some(third.map_or(limit, |at| limit.max(at + leg.rtt.srtt())));
         }
         None

@@ -368,7 +368,7 @@ impl Session {
         let welcome = self.stats.primary.legs + self.stats.backup.legs == 0;
         self.leg_mut(id, |leg| {
             if welcome && leg.rtt.measured().is_some() {
-                leg.ping(now);
+                leg.measure(now);
             } else {
                 leg.rtt.sample(now.saturating_since(opened));
             }
@@ -389,9 +389,10 @@ impl Session {
             }
             leg.last_progress = now;
             leg.last_received = now;
-            leg.suspicion = None;
-            leg.opened_at
+            let suspected = leg.suspicion.take().is_some();
+            (leg.opened_at, suspected)
         });
+        let (opened, suspected) = opened.map_or((None, false), |(at, s)| (Some(at), s));
         if self.side == Side::Client {
             self.sample_opening(id, opened, now);
         }
@@ -404,6 +405,9 @@ impl Session {
             self.prove(id, now);
         }
         self.emit(Event::LegUp { role });
+        if suspected && role == self.active && self.side == Side::Client {
+            self.hedge_ended(role, now);
+        }
     }
 }
 

@@ -307,8 +307,10 @@ impl Session {
     fn after_read(&mut self, now: Time) {
         self.stats.read = self.recv.read_offset();
         let was_closed = self.recv.is_closed();
+        // A quarter of the window read in less than half the shortest round trip: the window, not
+        // the path, is what limits. Larger than that it would only fall out of the caches.
         let window_time = now.saturating_since(self.window_read_at);
-        let fast = window_time < self.active_rtt() * 4 + Duration::from_millis(20);
+        let fast = window_time < self.shortest_rtt() / 2;
         if self.recv.update_limit(fast) {
             self.window_read_at = now;
             let active = self.active;
@@ -318,7 +320,7 @@ impl Session {
                 .position(|leg| leg.is_up() && leg.role == active)
                 .or_else(|| self.legs.iter().position(Leg::is_up));
             if let Some(leg) = index.and_then(|i| self.legs.get_mut(i)) {
-                leg.ack_due = true;
+                leg.window_due = true;
                 if was_closed && leg.pings.is_empty() {
                     // The peer waits for this; if it gets lost nobody would send anything.
                     leg.ping(now);
@@ -327,9 +329,9 @@ impl Session {
         }
     }
 
-    fn active_rtt(&self) -> Duration {
+    fn shortest_rtt(&self) -> Duration {
         self.leg_on(self.active)
-            .and_then(|leg| leg.rtt.measured())
+            .and_then(|leg| leg.rtt.shortest())
             .unwrap_or(Duration::from_millis(100))
     }
 
@@ -353,6 +355,7 @@ impl Session {
             || !self.events.is_empty()
             || self.legs.iter().any(|leg| {
                 leg.ack_due
+                    || leg.window_due
                     || !leg.control.is_empty()
                     || (leg.cursor < limit && self.may_send_data(leg.id))
                     || (self.send.is_finished() && !leg.fin_sent && self.may_send_data(leg.id))

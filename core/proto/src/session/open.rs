@@ -26,6 +26,8 @@ pub(super) enum Opening {
         base: Bytes,
         sent_at: Time,
         deadline: Time,
+        /// Paths on which a HELLO went out: each gives the gateway its time once.
+        tried: [bool; 2],
         data_sent: bool,
         retried: bool,
         /// Legs that ended in good order without an answer: a gateway would not do that.
@@ -65,6 +67,10 @@ impl Session {
     pub fn leg_opened(&mut self, role: Role, rtt: Option<Duration>, now: Time) -> LegId {
         self.observe(now);
         self.paths[role.index()].dialled(now);
+        if self.next_leg == 0 {
+            // Nothing could be due before there was a leg.
+            self.last_progress = now;
+        }
         let id = if self.keys.is_some() {
             self.send_join(role, rtt, now)
         } else {
@@ -86,6 +92,7 @@ impl Session {
             _ => true,
         };
         let id = self.add_leg(role, Phase::AwaitWelcome, rtt, now);
+        let (deadline, tried) = self.extend_welcome(role, now);
         if fresh {
             // Nothing has left that could be delivered twice: begin anew.
             self.drop_other_openings(id);
@@ -113,7 +120,8 @@ impl Session {
                 secret,
                 base,
                 sent_at: now,
-                deadline: now + WELCOME_TIMEOUT,
+                deadline,
+                tried,
                 data_sent: false,
                 retried: false,
                 silent_ends: self.silent_ends(),
@@ -125,7 +133,8 @@ impl Session {
             secret,
             base,
             sent_at,
-            deadline,
+            deadline: old_deadline,
+            tried: old_tried,
             data_sent,
             retried,
             ..
@@ -141,10 +150,26 @@ impl Session {
             data_sent: *data_sent,
         };
         *retried = true;
-        *deadline = now + WELCOME_TIMEOUT;
+        *old_deadline = deadline;
+        *old_tried = tried;
         let bytes = Hello::encode_retry(base, &retry);
         self.leg_mut(id, |leg| leg.control.extend_from_slice(&bytes));
         id
+    }
+
+    /// A path that had no HELLO yet gives the gateway its whole time; more legs on it do not.
+    fn extend_welcome(&self, role: Role, now: Time) -> (Time, [bool; 2]) {
+        let (mut deadline, mut tried) = match &self.opening {
+            Some(Opening::Client {
+                deadline, tried, ..
+            }) => (*deadline, *tried),
+            _ => (now, [false; 2]),
+        };
+        if !tried[role.index()] {
+            tried[role.index()] = true;
+            deadline = now + WELCOME_TIMEOUT;
+        }
+        (deadline, tried)
     }
 
     fn silent_ends(&self) -> u32 {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Session;
-use crate::config::{FAILBACK_PROOFS, SUSPECT_PINGS};
+use crate::config::{EARLY_LIMIT, FAILBACK_PROOFS, SUSPECT_PINGS};
 use crate::error::{Refusal, SessionError, WireError};
 use crate::event::{Event, LegDownReason};
 use crate::leg::Phase;
@@ -121,10 +121,14 @@ impl Session {
 
     fn take_frame(&mut self, leg: LegId, frame: Frame, now: Time) -> Result<(), WireError> {
         if self.side == Side::Gateway {
-            match frame {
-                // Only an end that has the answer to its HELLO knows what may be acknowledged.
-                Frame::Ack { .. } | Frame::Pong { .. } => self.opening_done(),
-                _ => {}
+            // Before the answer to its HELLO a client sends a little data and its end, no more.
+            let early = match &frame {
+                Frame::Data { offset, .. } => *offset < EARLY_LIMIT,
+                Frame::Fin { .. } | Frame::Reset { .. } => true,
+                _ => false,
+            };
+            if !early {
+                self.opening_done();
             }
         }
         match frame {
@@ -174,6 +178,11 @@ impl Session {
                     now,
                 );
             }
+            Frame::Window { limit } => {
+                // The rest of an ACK would look like an answer of this very leg.
+                let known = self.send.acked() + u64::from(self.fin_acked);
+                self.take_ack(None, known, limit, now)?;
+            }
             Frame::Credit { total } => self.take_credit(total),
             Frame::GoAway { within_ms } => {
                 let within = std::time::Duration::from_millis(within_ms.into());
@@ -205,6 +214,8 @@ impl Session {
         let before = self.send.acked() + u64::from(self.fin_acked);
         let opened = limit > self.peer_limit;
         self.peer_limit = self.peer_limit.max(limit);
+        self.send
+            .expect_window(self.peer_limit.saturating_sub(next));
         if opened {
             self.window_probe = None;
         }
@@ -221,6 +232,7 @@ impl Session {
             if Some(candidate.id) != leg {
                 continue;
             }
+            candidate.copies_until = None;
             let Some(at) = newest else { continue };
             debug_assert!(oldest_before.is_some());
             if candidate.suspicion.is_none() {
@@ -291,8 +303,8 @@ impl Session {
         if role != self.active {
             return;
         }
-        if !suspicion.by_peer {
-            self.stats.needless_hedges += u32::from(suspicion.hedge);
+        if !suspicion.by_peer && suspicion.hedged > 0 {
+            self.stats.needless_hedges += 1;
             self.allowance.charge(suspicion.hedged, now);
         }
         self.hedge_ended(role, now);

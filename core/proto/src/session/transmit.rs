@@ -12,6 +12,9 @@ use crate::time::Time;
 use crate::types::{LegId, Role, Side};
 use crate::wire::frame::{DATA_HEADER_LEN, Frame, MAX_DATA_SENT, data_header};
 
+/// The first flight of an idle TCP connection: more would only stand before what is missing.
+const FIRST_COPIES: u64 = 14 * 1024;
+
 impl Session {
     /// Appends to `out` what that leg shall send, about `max` bytes in whole frames, and gives
     /// their number: 0 when there is nothing to send on it. Call it right before writing, when
@@ -28,9 +31,13 @@ impl Session {
         };
         self.last_now = self.last_now.max(now);
         let may_send_data = self.may_send_data(leg);
+        let active = self.active;
         let from = self.send.acked();
         let ack = Frame::Ack {
             next: self.recv.ack(),
+            limit: self.recv.limit(),
+        };
+        let window = Frame::Window {
             limit: self.recv.limit(),
         };
         let spendable = self.spendable(index);
@@ -38,7 +45,12 @@ impl Session {
         let mut pulled = 0;
         if leg.ack_due && leg.is_up() {
             leg.ack_due = false;
+            leg.window_due = false;
             leg.push_control(&ack);
+        }
+        if leg.window_due && leg.is_up() {
+            leg.window_due = false;
+            leg.push_control(&window);
         }
         if !leg.control.is_empty() {
             if spendable < leg.control.len() as u64 {
@@ -51,8 +63,9 @@ impl Session {
         if may_send_data {
             if !leg.sending {
                 leg.cover(from);
-                // On a leg that stood by, only what is missing at the peer is sent.
                 leg.sending = true;
+                leg.copies_until = (leg.role != active && leg.phase == Phase::Up)
+                    .then_some(leg.cursor + FIRST_COPIES);
             }
             pulled += self.pull_data(index, max.saturating_sub(pulled), out, now);
         } else {
@@ -105,6 +118,7 @@ impl Session {
             let leg = &mut self.legs[index];
             let cursor = leg.cursor.max(self.send.acked());
             leg.cursor = cursor;
+            let limit = leg.copies_until.map_or(limit, |until| limit.min(until));
             if cursor >= limit {
                 break;
             }
@@ -180,7 +194,7 @@ impl Session {
             Phase::AwaitWelcome => self.early_data,
             Phase::AwaitProof => false,
         };
-        if !ready || (leg.role == Role::Backup && self.backup_spent()) {
+        if self.closed.is_some() || !ready || (leg.role == Role::Backup && self.backup_spent()) {
             return false;
         }
         leg.role == self.active || self.is_hedging()

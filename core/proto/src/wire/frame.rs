@@ -31,6 +31,7 @@ const RESET: u8 = 0x87;
 const CREDIT: u8 = 0x88;
 const GOAWAY: u8 = 0x09;
 const PROOF: u8 = 0x8A;
+const WINDOW: u8 = 0x8B;
 
 /// A frame; of DATA any part of the payload that has arrived.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +71,10 @@ pub(crate) enum Frame {
     },
     Proof {
         mac: [u8; 32],
+    },
+    /// A limit alone: unlike an ACK it says nothing of the leg it comes on.
+    Window {
+        limit: u64,
     },
 }
 
@@ -129,6 +134,10 @@ impl Frame {
                 header(out, PROOF, 32);
                 out.put_slice(mac);
             }
+            Self::Window { limit } => {
+                header(out, WINDOW, 8);
+                out.put_u64(*limit);
+            }
         }
     }
 
@@ -168,6 +177,7 @@ impl Frame {
                 within_ms: f.u32()?,
             },
             PROOF => Self::Proof { mac: f.array()? },
+            WINDOW => Self::Window { limit: f.u64()? },
             other if other & CRITICAL != 0 => {
                 return Err(WireError("unknown critical frame"));
             }

@@ -54,7 +54,7 @@ impl Vectors {
                 "{name} stands there twice"
             );
         }
-        assert_eq!(all.len(), 40);
+        assert_eq!(all.len(), 41);
         Self(all)
     }
 
@@ -314,6 +314,7 @@ fn every_frame_is_written_and_read_as_documented_wherever_it_is_cut() {
         ),
         ("credit", Frame::Credit { total: 2_000_000 }),
         ("goaway", Frame::GoAway { within_ms: 30_000 }),
+        ("window", Frame::Window { limit: 262_149 }),
         (
             "proof",
             Frame::Proof {
