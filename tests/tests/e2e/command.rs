@@ -134,7 +134,9 @@ fn local_connections_are_carried_and_reset_when_they_cannot_be() {
                 .collect();
             let names = names(&of_this);
             assert_eq!(names.last(), Some(&"summary"), "{names:?}");
-            assert!(names.contains(&"hedge"), "{number}: {names:?}");
+            // One that was idle is told by the gateway at once, without a suspicion of its own.
+            let told = names.contains(&"hedge") || names.contains(&"failover");
+            assert!(told, "{number}: {names:?}");
         }
     });
 }
