@@ -35,10 +35,10 @@ pub(crate) struct Args {
     /// Few and short runs: less than three minutes instead of half an hour, and less sure.
     #[arg(long)]
     quick: bool,
-    /// How often each fault is tried, for each contender [default: 9, with --quick 3].
+    /// How often each fault is tried, for each contender [default: 9, with --quick 2].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: Option<u32>,
-    /// How long the rows take in which nothing may happen, in seconds [default: 600, with --quick 20].
+    /// How long the rows take in which nothing may happen, in seconds [default: 600, with --quick 15].
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(10..=86_400))]
     long: Option<u64>,
     /// Measure these rows only; names as --list has them, or their beginnings.

@@ -11,7 +11,6 @@ use crate::bench::scene::Scene;
 use crate::bench::trouble::Trouble;
 
 const NAME: &str = "connect";
-const PATIENCE: Duration = Duration::from_secs(5);
 /// 250 ms and one round trip over cellular.
 const TARGET: f64 = 310.0;
 
@@ -24,7 +23,7 @@ fn measure(bench: &Bench) -> Vec<Row> {
     use Contender::{Kernel, Plain, Warm};
     let all = [Warm, Kernel, Plain];
     let collected = collect(bench, NAME, &all, Order::SideBySide, |contender, _| {
-        one(contender)
+        one(contender, bench.patience())
     });
     let what = "connecting while Wi-Fi is dead and still the default route";
     let mut row = collected.row(
@@ -33,18 +32,21 @@ fn measure(bench: &Bench) -> Vec<Row> {
         &all,
         |it| *it,
     );
-    row.note = Some(format!("never is not within {} s", PATIENCE.as_secs()));
+    row.note = Some(format!(
+        "never is not within {} s",
+        bench.patience().as_secs()
+    ));
     vec![row]
 }
 
-fn one(contender: Contender) -> Result<f64, Trouble> {
+fn one(contender: Contender, patience: Duration) -> Result<f64, Trouble> {
     let scene = Scene::usual(contender)?;
     let doors = scene.doors;
     let before = scene.wifi.counters();
     scene.wifi.blackhole(Direction::Both);
     let client = scene.client(move || async move {
         let begun = Instant::now();
-        match timeout(PATIENCE, contender.connect(doors)).await {
+        match timeout(patience, contender.connect(doors)).await {
             Ok(Ok(_)) => millis(begun.elapsed()),
             Ok(Err(_)) | Err(_) => f64::INFINITY,
         }

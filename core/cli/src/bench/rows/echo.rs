@@ -13,8 +13,6 @@ use crate::bench::trouble::Trouble;
 const INTERVAL: Duration = Duration::from_millis(10);
 /// Enough for round-trip times to be known and for the backup to be joined.
 const BEFORE: Duration = Duration::from_millis(1500);
-/// Twice what the kernel takes at its worst.
-const AFTER: Duration = Duration::from_millis(4000);
 
 const SILENT_WARM: &str = "echo-silent";
 const SILENT_COLD: &str = "echo-silent-cold";
@@ -78,7 +76,7 @@ fn measure(
         Order::SideBySide,
         |contender, run| {
             let strike = BEFORE + INTERVAL.mul_f64(bench.phase(run));
-            one(contender, run, strike, &fault)
+            one(contender, run, strike, bench.patience(), &fault)
         },
     )
 }
@@ -88,6 +86,7 @@ fn one(
     contender: Contender,
     run: u32,
     after: Duration,
+    patience: Duration,
     fault: impl Fn(&Scene) -> Result<(), Trouble>,
 ) -> Result<f64, Trouble> {
     let scene = Scene::usual(contender)?;
@@ -95,7 +94,7 @@ fn one(
     let client = move |started: mpsc::Sender<Instant>| async move {
         let mut line = contender.connect(doors).await?;
         echo::begin(&mut *line.stream).await?;
-        let pace = Pace::new(INTERVAL, BEFORE + AFTER, u64::from(run));
+        let pace = Pace::new(INTERVAL, BEFORE + patience, u64::from(run));
         let _ = started.send(pace.from);
         Ok(echo::run(&mut *line.stream, pace).await)
     };

@@ -15,8 +15,6 @@ const WHEN: &str = "failback";
 const STALL: &str = "failback-stall";
 const INTERVAL: Duration = Duration::from_millis(10);
 const BEFORE: Duration = Duration::from_millis(1500);
-/// After Wi-Fi is healthy.
-const AFTER: Duration = Duration::from_secs(12);
 /// Who has carried more in this time carries the connection.
 const WINDOW: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(20);
@@ -34,10 +32,12 @@ struct Back {
 fn measure(bench: &Bench) -> Vec<Row> {
     use Contender::{Kernel, Plain, Warm};
     let all = [Warm, Kernel, Plain];
+    let (spread, after) = if bench.quick { (2, 9) } else { (7, 12) };
+    let (spread, after) = (Duration::from_secs(spread), Duration::from_secs(after));
     let collected = collect(bench, WHEN, &all, Order::SideBySide, |contender, run| {
         // Between two attempts to reach it as well as right after one.
-        let dead = Duration::from_secs(3) + Duration::from_secs(7).mul_f64(bench.phase(run));
-        one(contender, run, dead)
+        let dead = Duration::from_secs(3) + spread.mul_f64(bench.phase(run));
+        one(contender, run, dead, after)
     });
     let mut row = collected.row(
         (WHEN, "back on Wi-Fi after it heals"),
@@ -45,10 +45,10 @@ fn measure(bench: &Bench) -> Vec<Row> {
         &all,
         |it| it.seconds,
     );
-    row.note = Some(
-        "Wi-Fi was dead for 3 to 10 s; back is when it has carried more payload than cellular for 200 ms"
-            .to_owned(),
-    );
+    row.note = Some(format!(
+        "Wi-Fi was dead for 3 to {} s; back is when it has carried more payload than cellular for 200 ms",
+        3 + spread.as_secs()
+    ));
     let target = (Unit::Millis, Target::MedianAtMost(50.0));
     let what = "stall while going back, echo every 10 ms";
     vec![
@@ -57,13 +57,13 @@ fn measure(bench: &Bench) -> Vec<Row> {
     ]
 }
 
-fn one(contender: Contender, run: u32, dead: Duration) -> Result<Back, Trouble> {
+fn one(contender: Contender, run: u32, dead: Duration, after: Duration) -> Result<Back, Trouble> {
     let scene = Scene::usual(contender)?;
     let doors = scene.doors;
     let client = move |started: mpsc::Sender<Instant>| async move {
         let mut line = contender.connect(doors).await?;
         echo::begin(&mut *line.stream).await?;
-        let pace = Pace::new(INTERVAL, BEFORE + dead + AFTER, u64::from(run));
+        let pace = Pace::new(INTERVAL, BEFORE + dead + after, u64::from(run));
         let _ = started.send(pace.from);
         Ok(echo::run(&mut *line.stream, pace).await)
     };
@@ -74,7 +74,7 @@ fn one(contender: Contender, run: u32, dead: Duration) -> Result<Back, Trouble> 
         thread::sleep(dead);
         scene.wifi.heal();
         healed = Instant::now();
-        seconds = back_after(scene, healed);
+        seconds = back_after(scene, healed, after);
         Ok(())
     })?;
     Ok(Back {
@@ -84,7 +84,7 @@ fn one(contender: Contender, run: u32, dead: Duration) -> Result<Back, Trouble> 
 }
 
 /// When Wi-Fi has begun to carry more than cellular, in seconds.
-fn back_after(scene: &Scene, healed: Instant) -> f64 {
+fn back_after(scene: &Scene, healed: Instant, after: Duration) -> f64 {
     let arrived = || {
         let payload = |it: &twinpath_lab::LinkHandle| it.counters().down.delivered.tcp_payload;
         (
@@ -94,7 +94,7 @@ fn back_after(scene: &Scene, healed: Instant) -> f64 {
         )
     };
     let mut seen = vec![arrived()];
-    let until = healed + AFTER - Duration::from_millis(500);
+    let until = healed + after - Duration::from_millis(500);
     loop {
         thread::sleep(LOOK);
         let now = arrived();

@@ -88,11 +88,16 @@ impl Bench {
     pub(super) fn new(quick: bool, runs: Option<u32>, long: Option<u64>, only: &[String]) -> Self {
         Self {
             quick,
-            long: Duration::from_secs(long.unwrap_or(if quick { 20 } else { 600 })),
+            long: Duration::from_secs(long.unwrap_or(if quick { 15 } else { 600 })),
             only: only.to_vec(),
-            runs: runs.unwrap_or(if quick { 3 } else { 9 }),
+            runs: runs.unwrap_or(if quick { 2 } else { 9 }),
             has_mptcp: contenders::is_available(),
         }
+    }
+
+    /// How long to wait for what may never come.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(if self.quick { 3 } else { 5 })
     }
 
     /// Whether this row was asked for.

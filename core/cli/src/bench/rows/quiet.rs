@@ -373,7 +373,7 @@ async fn work(line: &mut Line, work: Work, length: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Somebody else's downloads on the same Wi-Fi, two at once as browsers have them.
+/// Somebody else's downloads on the same Wi-Fi: eight, for one alone takes long to fill the queue.
 async fn compete(service: std::net::SocketAddr, length: Duration) -> io::Result<()> {
     let swallow = async || {
         let mut stream = tokio::net::TcpStream::connect(service).await?;
@@ -386,9 +386,10 @@ async fn compete(service: std::net::SocketAddr, length: Duration) -> io::Result<
         while stream.read(&mut buffer).await? > 0 {}
         Ok(())
     };
-    let both = async { tokio::try_join!(swallow(), swallow()).map(drop) };
+    let pair = async || tokio::try_join!(swallow(), swallow()).map(drop);
+    let all = async { tokio::try_join!(pair(), pair(), pair(), pair()).map(drop) };
     tokio::select! {
-        result = both => result,
+        result = all => result,
         () = sleep(length) => Ok(()),
     }
 }

@@ -21,7 +21,6 @@ const EXCHANGES: u64 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Between the last exchange and the fault.
 const QUIET: Duration = Duration::from_millis(700);
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) const FAMILY: Family = Family {
     rows: &[NAME],
@@ -33,14 +32,15 @@ fn measure(bench: &Bench) -> Vec<Row> {
     let dead = Duration::from_millis(if bench.quick { 1500 } else { 3000 });
     let all = [Warm, Kernel, Plain];
     let collected = collect(bench, NAME, &all, Order::SideBySide, |contender, run| {
-        one(contender, run, dead.mul_f64(1.0 - 0.3 * bench.phase(run)))
+        let dead = dead.mul_f64(1.0 - 0.3 * bench.phase(run));
+        one(contender, run, dead, bench.patience())
     });
     let what = "one request after Wi-Fi died unnoticed";
     let target = (Unit::Millis, Target::MedianAtMost(150.0));
     vec![collected.row((NAME, what), target, &all, |it| *it)]
 }
 
-fn one(contender: Contender, run: u32, dead: Duration) -> Result<f64, Trouble> {
+fn one(contender: Contender, run: u32, dead: Duration, patience: Duration) -> Result<f64, Trouble> {
     let scene = Scene::usual(contender)?;
     let doors = scene.doors;
     let client = move |started: mpsc::Sender<Instant>| async move {
@@ -56,7 +56,7 @@ fn one(contender: Contender, run: u32, dead: Duration) -> Result<f64, Trouble> {
         let _ = started.send(Instant::now());
         tokio::time::sleep(QUIET + dead).await;
         let asked = Instant::now();
-        let answered = timeout(PATIENCE, exchange(stream, content, &mut check, EXCHANGES)).await;
+        let answered = timeout(patience, exchange(stream, content, &mut check, EXCHANGES)).await;
         Ok(match answered {
             Ok(answered) => answered.map(|()| millis(asked.elapsed()))?,
             Err(_) => f64::INFINITY,

@@ -101,7 +101,7 @@ fn row(
     row
 }
 
-type Transfers = fn(u32) -> Result<[Ratios; 2], Trouble>;
+type Transfers = fn(u32, u64) -> Result<[Ratios; 2], Trouble>;
 
 fn directions(
     bench: &Bench,
@@ -112,13 +112,13 @@ fn directions(
     bench.say(format_args!(
         "{what}: {runs} transfers of each contender, each way"
     ));
-    match transfers(runs) {
+    match transfers(runs, if bench.quick { 3 } else { 1 }) {
         Ok([down, up]) => [Ok(down), Ok(up)],
         Err(trouble) => [Err(trouble.clone()), Err(trouble)],
     }
 }
 
-fn shaped(runs: u32) -> Result<[Ratios; 2], Trouble> {
+fn shaped(runs: u32, part: u64) -> Result<[Ratios; 2], Trouble> {
     let wifi = LinkSpec {
         rate: Some(Rate::mbit(500)),
         // Room for one round trip.
@@ -130,15 +130,15 @@ fn shaped(runs: u32) -> Result<[Ratios; 2], Trouble> {
     let gateway = gateway(server, "203.0.113.10:8443")?;
     let to = gateway.address.to_string();
     let paths = ["--primary", WIFI, "--backup", CELLULAR];
-    compare(client, &gateway, &to, &paths, 150_000_000, runs)
+    compare(client, &gateway, &to, &paths, 150_000_000 / part, runs)
 }
 
-fn loopback(runs: u32) -> Result<[Ratios; 2], Trouble> {
+fn loopback(runs: u32, part: u64) -> Result<[Ratios; 2], Trouble> {
     let scene = Scene::usual(Contender::Warm)?;
     let host = scene.world.server();
     let gateway = gateway(host, "127.0.0.1:8443")?;
     let to = gateway.address.to_string();
-    compare(host, &gateway, &to, &[], 1_000_000_000, runs)
+    compare(host, &gateway, &to, &[], 1_000_000_000 / part, runs)
 }
 
 fn gateway(host: &Host, listen: &str) -> Result<Server, Trouble> {
