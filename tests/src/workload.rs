@@ -95,12 +95,14 @@ impl Workload {
             assert!(cellular.payload_offered() > 0, "cellular carried nothing");
         }
         let tale = client.tale.clone();
-        client.close().await;
+        let summary = client.close().await;
         if fault.failover() == Failover::False {
             assert_eq!(tale.count(EventKind::Failover), 0, "{tale:?}");
         }
         if fault == Fault::None {
-            assert_eq!(tale.count(EventKind::Hedge), 0, "{tale:?}");
+            // A busy machine may be late with an answer, but not often, and not for long.
+            assert!(summary.hedges <= 3, "{tale:?}");
+            assert_eq!(summary.failovers, 0, "{tale:?}");
         }
         log::info!("{self:?} under {fault:?}: a stall of {stall:?}");
         let limit = fault.worst_stall() + self.extra_stall();

@@ -35,7 +35,7 @@ fn a_spent_budget_ends_cellular_and_raising_it_resumes() {
             assert!(spent > BUDGET / 3 && spent < BUDGET + BUDGET / 5, "{spent}");
             let rest = connector.budget().remaining().unwrap();
             assert!(
-                rest < BUDGET * 2 / 3,
+                rest < BUDGET / 4,
                 "{rest} are left of the budget, {spent} were carried"
             );
             connector.set_budget(None);
@@ -53,15 +53,30 @@ fn a_spent_budget_ends_cellular_and_raising_it_resumes() {
 fn a_cold_backup_costs_nothing_while_wifi_is_good() {
     Scene::before(Service::Echo).play(async |scene| {
         let mut client = scene.connect_cold().await;
-        for _ in 0..100 {
-            client.chat("all is well").await;
-            tokio::time::sleep(ms(10)).await;
+        // On a busy machine an answer may be late, and Wi-Fi is suspected: then it is not good. A quiet second will come.
+        for round in 0.. {
+            let before = (
+                client.tale.count(EventKind::Hedge),
+                scene.cellular().counters(),
+            );
+            for _ in 0..100 {
+                client.chat("all is well").await;
+                tokio::time::sleep(ms(10)).await;
+            }
+            if client.tale.count(EventKind::Hedge) == before.0
+                && client.tale.count(EventKind::LegUp) == 1
+            {
+                let cellular = scene.cellular().counters() - before.1;
+                assert_eq!(cellular.up.offered.syns, 0);
+                assert_eq!(cellular.payload_offered(), 0);
+                break;
+            }
+            log::info!("round {round} was not quiet");
+            client.close().await;
+            client = scene.connect_cold().await;
+            assert!(round < 10, "no second was quiet: {:?}", client.tale);
         }
-        assert_eq!(client.tale.count(EventKind::Hedge), 0, "{:?}", client.tale);
         client.close().await;
-        let cellular = scene.cellular().counters();
-        assert_eq!(cellular.up.offered.syns, 0);
-        assert_eq!(cellular.payload_offered(), 0);
     });
 }
 

@@ -8,6 +8,9 @@ use twinpath::{Event, EventKind, FailoverReason, Role, Standby};
 use twinpath_lab::{Direction, End};
 use twinpath_tests::{Pattern, Scene, Service, Tally, Tap, Tapping, ms, soon};
 
+/// What is streamed in each direction.
+const BOTH: u64 = 3_000_000;
+
 #[test]
 fn joins_that_overtake_each_other_are_both_taken() {
     Scene::before(Service::Echo).play(async |scene| {
@@ -49,47 +52,63 @@ fn joins_that_overtake_each_other_are_both_taken() {
     });
 }
 
+/// Streams in both directions while Wi-Fi fails in `direction`, and says how it came to the failover.
+async fn stream_both_ways(scene: &Scene, direction: Direction) -> FailoverReason {
+    let mut client = scene.connect().await;
+    let (read, write) = client.connection.split();
+    let mut tally = Tally::default();
+    let wifi = scene.wifi();
+    let before = wifi.counters();
+    let mut pattern = Pattern::new(2);
+    let writing = async {
+        let hash = pattern.write(BOTH, write).await?;
+        write.finish();
+        std::io::Result::Ok(hash)
+    };
+    let reading = async {
+        tally.read_to(BOTH / 4, read).await?;
+        wifi.blackhole(direction);
+        tally.read_to_end(read).await
+    };
+    let both = async { tokio::try_join!(writing, reading) };
+    let (sent, ()) = soon("both streams", both).await.unwrap();
+    wifi.assert_dropped_since(&before);
+    let visit = scene.book.visit().await;
+    assert_eq!((visit.received, visit.sent), (sent, Some(tally.hash())));
+    let failover = client.tale.until_kind(EventKind::Failover).await;
+    let Event::Failover { reason, .. } = failover else {
+        unreachable!("it is one")
+    };
+    assert!(tally.stall < ms(600), "{:?}", tally.stall);
+    assert!(visit.stall < ms(600), "{:?}", visit.stall);
+    let tale = client.tale.clone();
+    let summary = client.close().await;
+    assert_eq!((summary.failovers, summary.failbacks), (1, 0), "{tale:?}");
+    assert_eq!(scene.sample("twinpath_failovers_total").await, 1.0);
+    reason
+}
+
 #[test]
 fn switches_of_both_ends_that_cross_agree_on_one_path() {
-    const SIZE: u64 = 3_000_000;
-    Scene::before(Service::Both(SIZE)).play(async |scene| {
-        let mut client = scene.connect().await;
-        let (read, write) = client.connection.split();
-        let mut tally = Tally::default();
-        let wifi = scene.wifi();
-        let before = wifi.counters();
-        let mut pattern = Pattern::new(2);
-        let writing = async {
-            let hash = pattern.write(SIZE, write).await?;
-            write.finish();
-            std::io::Result::Ok(hash)
-        };
-        let reading = async {
-            tally.read_to(SIZE / 4, read).await?;
-            // Both ends have bytes under way, so that both come to the same end at about the same time.
-            wifi.blackhole(Direction::Both);
-            tally.read_to_end(read).await
-        };
-        let both = async { tokio::try_join!(writing, reading) };
-        let (sent, ()) = soon("both streams", both).await.unwrap();
-        wifi.assert_dropped_since(&before);
-        let visit = scene.book.visit().await;
-        assert_eq!((visit.received, visit.sent), (sent, Some(tally.hash())));
-        let failover = client.tale.until_kind(EventKind::Failover).await;
-        let Event::Failover { reason, .. } = failover else {
-            unreachable!("it is one")
-        };
-        assert!(
-            matches!(reason, FailoverReason::Silent | FailoverReason::Peer),
-            "{reason}"
-        );
-        assert_eq!(scene.sample("twinpath_failovers_total").await, 1.0);
-        assert!(tally.stall < ms(600), "{:?}", tally.stall);
-        assert!(visit.stall < ms(600), "{:?}", visit.stall);
-        let tale = client.tale.clone();
-        let summary = client.close().await;
-        assert_eq!(summary.failovers, 1, "{tale:?}");
-        assert_eq!(summary.failbacks, 0, "{tale:?}");
+    Scene::before(Service::Both(BOTH)).play(async |scene| {
+        // Both ends have bytes under way, so that both come to the same end at about the same time.
+        let reason = stream_both_ways(scene, Direction::Both).await;
+        let seen = matches!(reason, FailoverReason::Silent | FailoverReason::Peer);
+        assert!(seen, "{reason}");
+    });
+}
+
+#[test]
+fn a_hole_on_the_way_up_stops_neither_direction() {
+    Scene::before(Service::Both(BOTH)).play(async |scene| {
+        stream_both_ways(scene, Direction::Up).await;
+    });
+}
+
+#[test]
+fn a_hole_on_the_way_down_stops_neither_direction() {
+    Scene::before(Service::Both(BOTH)).play(async |scene| {
+        stream_both_ways(scene, Direction::Down).await;
     });
 }
 
