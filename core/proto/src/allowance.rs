@@ -174,6 +174,10 @@ impl Budget {
         }
     }
 
+    pub(crate) const fn received(&self) -> u64 {
+        self.received
+    }
+
     /// What the gateway may send on backup legs, counted since the start.
     pub(crate) const fn granted(&self) -> u64 {
         self.granted
@@ -183,11 +187,13 @@ impl Budget {
     pub(crate) fn renew(&mut self) -> bool {
         let next = self.next_grant();
         let most = if self.limit.is_some() {
-            GRANT
+            self.step()
         } else {
             GRANT_FREE
         };
-        if next > self.granted && self.ahead() < most / 2 {
+        // The gateway keeps a reserve of its grant for control frames.
+        let low = (most / 2).max(2 * CONTROL_RESERVE);
+        if next > self.granted && self.ahead() < low {
             self.granted = next;
             return true;
         }

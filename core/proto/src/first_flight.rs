@@ -126,6 +126,7 @@ mod tests {
                 recv_limit: 0,
             },
             credit: 0,
+            received: 0,
             data_offset: 0,
             data: data.to_vec().into(),
             signed: bytes::Bytes::new(),

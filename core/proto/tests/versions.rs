@@ -20,6 +20,8 @@ fn flight(session: &mut Session, leg: LegId) -> Vec<u8> {
 /// A client whose HELLO, with data behind it, is out.
 fn client() -> (Session, LegId, Vec<u8>) {
     let mut client = Session::client(ClientConfig::default(), [7; 32], Time::ZERO);
+    // No other path could still lead to the gateway.
+    client.path_available(Role::Backup, false, Time::ZERO);
     assert_eq!(client.write(b"early", Time::ZERO), Ok(5));
     let leg = client.leg_opened(Role::Primary, None, Time::ZERO);
     let bytes = flight(&mut client, leg);

@@ -150,7 +150,7 @@ impl Session {
     }
 
     fn send_reset(&mut self, code: ResetCode) {
-        let delivered = self.recv.read_offset();
+        let delivered = self.delivered();
         for leg in &mut self.legs {
             if leg.is_up() {
                 leg.push_control(&Frame::Reset { code, delivered });

@@ -13,11 +13,13 @@ use crate::types::{LegId, Role, Side};
 const PING_FLOOR: Duration = Duration::from_millis(30);
 /// A HELLO may wait at least this long for its answer.
 const OPENING_FLOOR: Duration = Duration::from_millis(150);
+/// A leg that never answered is given up after this long at the earliest.
+const OPENING_CONDEMN: Duration = Duration::from_secs(3);
 /// More frames in flight on a young leg are a bulk transfer in slow start.
 const YOUNG_FRAMES: usize = 3;
 /// For this long after a switch the path that was left still brings what was under way on it.
 const SWITCH_TAIL: Duration = Duration::from_secs(1);
-/// Silence of the peer is asked about only within this time of its last data.
+/// Silence of the peer is asked about after this long at the latest.
 const SILENCE_WINDOW: Duration = IDLE;
 /// A closed window is asked about at most this rarely.
 const WINDOW_PROBE_MAX: Duration = Duration::from_secs(30);
@@ -227,7 +229,9 @@ impl Session {
         let suspicion = leg.suspicion.as_ref().filter(|_| !leg.given_up)?;
         let limit = suspicion.base + leg.rtt.condemn();
         if !leg.is_up() {
-            return Some(limit);
+            // A proxy may have answered the handshake for a gateway that is far behind it; other
+            // legs are tried from the first limit on.
+            return Some(suspicion.base + leg.rtt.condemn().max(OPENING_CONDEMN));
         }
         if suspicion.pings >= CONDEMN_PINGS {
             // The last of them must have had time to be answered.
@@ -260,7 +264,7 @@ impl Session {
         let limit = self
             .suspect_after(leg, self.last_now)
             .max(leg.largest_gap * 4);
-        (limit < SILENCE_WINDOW).then(|| last + limit)
+        Some(last + limit.min(SILENCE_WINDOW))
     }
 
     pub(super) fn check_silence(&mut self, now: Time) {

@@ -44,6 +44,13 @@ impl PathDial {
         self.available && !self.gone
     }
 
+    /// Something else answers there: not dialled again for a while.
+    pub(super) fn shun(&mut self, now: Time) {
+        self.failed = true;
+        self.next = now + RELAXED_MAX;
+        self.pause = RELAXED_MAX;
+    }
+
     /// May be dialled at once again.
     pub(super) const fn reset(&mut self, now: Time) {
         self.next = now;
@@ -108,8 +115,14 @@ impl Session {
         self.paths[role.index()].dialling = false;
         self.paths[role.index()].back_off(now);
         if self.keys.is_none() && self.legs.is_empty() && self.opening.is_some() {
-            // The other path may do; `plan_dials` takes it, as long as there is time.
-            self.paths[role.other().index()].reset(now);
+            if self.was_foreign() {
+                return self.no_welcome(now);
+            }
+            let other = &mut self.paths[role.other().index()];
+            if !other.failed {
+                // It may do, as long as there is time; both failing must not hurry each other.
+                other.reset(now);
+            }
         }
         self.settle(now);
     }
@@ -235,10 +248,9 @@ impl Session {
             self.emit(Event::BudgetExhausted);
         }
         if self.active == Role::Backup {
-            // Nothing may flow there; a primary, if one comes, is taken at once.
-            self.active = Role::Primary;
-            self.epoch = self.epoch.wrapping_add(1);
+            // Nothing may flow there; a primary, if there is one or when one comes, is taken.
             self.paths[Role::Primary.index()].reset(now);
+            self.fail_back(now);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Session;
+use crate::allowance::CONTROL_RESERVE;
 use crate::config::EARLY_LIMIT;
 use crate::error::{Refusal, SessionError, WireError};
 use crate::event::{Event, LegDownReason};
@@ -98,7 +99,11 @@ impl Session {
         let data = if self.may_send_data(leg) {
             let from = self.send.acked();
             let limit = self.peer_limit.min(self.send.end()).saturating_sub(from);
-            let most = limit.min(EARLY_LIMIT.min(MAX_JOIN_DATA as u64)) as usize;
+            let mut most = limit.min(EARLY_LIMIT.min(MAX_JOIN_DATA as u64));
+            if role == Role::Backup {
+                most = most.min(self.budget.may_send().saturating_sub(CONTROL_RESERVE));
+            }
+            let most = most as usize;
             self.gather(from, most)
         } else {
             Bytes::new()
@@ -110,6 +115,7 @@ impl Session {
             role,
             state: self.stream_state(),
             credit: self.budget.granted(),
+            received: self.budget.received(),
             data_offset: offset,
             data,
             signed: Bytes::new(),
@@ -174,6 +180,12 @@ impl Session {
         if !self.replay.accept(join.counter) {
             return Err(JoinError::Counter);
         }
+        let newest = &mut self.newest_join[join.role.index()];
+        if newest.is_some_and(|newest| newest > join.counter) {
+            // It was overtaken by one for the same path: the newest wins, whatever arrives last.
+            return Err(JoinError::Counter);
+        }
+        *newest = Some(join.counter);
         if self.closed.is_some() {
             return Err(JoinError::Contradiction);
         }
@@ -188,6 +200,9 @@ impl Session {
             return Err(JoinError::Contradiction);
         }
         self.close_legs_on(join.role, None, LegDownReason::Replaced);
+        if join.role == Role::Backup {
+            self.credit_used = self.credit_used.min(join.received);
+        }
         let phase = if self.strict_join {
             Phase::AwaitProof
         } else {
@@ -300,6 +315,11 @@ impl Session {
         let code = Refusal::from_wire(refused.code);
         self.close_leg(leg, true, LegDownReason::Refused);
         if self.keys.is_none() {
+            if self.legs.iter().any(|leg| leg.phase == Phase::AwaitWelcome) {
+                // Another leg may still get WELCOME: a repeated HELLO can overtake the first one.
+                self.paths[role.index()].back_off(now);
+                return Ok(());
+            }
             return Err(match code {
                 Refusal::Version => SessionError::VersionMismatch {
                     min: refused.min_version,
@@ -315,7 +335,7 @@ impl Session {
             Refusal::UnknownSession => {
                 self.unknown_from[role.index()] = true;
                 let both = self.unknown_from == [true; 2];
-                let none_lives = !self.legs.iter().any(|leg| leg.is_healthy());
+                let none_lives = !self.legs.iter().any(|leg| leg.is_up() && !leg.given_up);
                 if both || none_lives {
                     return Err(SessionError::SessionLost {
                         sent: self.send.end(),
@@ -323,7 +343,7 @@ impl Session {
                     });
                 }
             }
-            Refusal::Closed => return self.take_closed(&refused, whole, now),
+            Refusal::Closed => self.take_closed(&refused, whole, now)?,
             // The next attempt carries a new counter.
             Refusal::Counter => self.paths[role.index()].reset(now),
             _ => {}
@@ -405,6 +425,9 @@ impl Session {
             self.prove(id, now);
         }
         self.emit(Event::LegUp { role });
+        if role == Role::Backup && self.active == Role::Primary && !self.is_hedging() {
+            self.linger(now);
+        }
         if suspected && role == self.active && self.side == Side::Client {
             self.hedge_ended(role, now);
         }

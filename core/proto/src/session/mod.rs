@@ -74,11 +74,13 @@ pub struct Session {
     active_missing: Option<Time>,
     join_counter: u64,
     replay: ReplayWindow,
+    newest_join: [Option<u64>; 2],
     unknown_from: [bool; 2],
 
     send: SendBuffer,
     recv: ReceiveBuffer,
     peer_limit: u64,
+    handed_on: Option<u64>,
     fin_acked: bool,
     /// Nothing can be sent because the peer's window is closed: when to ask next, and how often.
     window_probe: Option<(Time, u32)>,
@@ -176,10 +178,12 @@ impl Session {
             active_missing: None,
             join_counter: 0,
             replay: ReplayWindow::default(),
+            newest_join: [None; 2],
             unknown_from: [false; 2],
             send: SendBuffer::new(send_buffer),
             recv: ReceiveBuffer::new(window),
             peer_limit: 0,
+            handed_on: None,
             fin_acked: false,
             window_probe: None,
             window_read_at: now,
@@ -291,6 +295,16 @@ impl Session {
                 Ok(ChunkOutcome::Data(bytes))
             }
         }
+    }
+
+    /// Bytes of the peer that the application has handed on, if it does not use them up itself: a
+    /// RESET says so instead of what was read.
+    pub fn set_handed_on(&mut self, offset: u64) {
+        self.handed_on = Some(offset.min(self.recv.read_offset()));
+    }
+
+    fn delivered(&self) -> u64 {
+        self.handed_on.unwrap_or_else(|| self.recv.read_offset())
     }
 
     fn read_ended(&self) -> Result<bool, SessionError> {

@@ -30,6 +30,10 @@ pub(super) enum Opening {
         tried: [bool; 2],
         data_sent: bool,
         retried: bool,
+        /// The repetition said that no data had been sent: none may follow the first either.
+        dataless_retry: bool,
+        /// Something else than a gateway answered on one of the paths.
+        foreign: Option<&'static str>,
         /// Legs that ended in good order without an answer: a gateway would not do that.
         silent_ends: u32,
     },
@@ -124,6 +128,8 @@ impl Session {
                 tried,
                 data_sent: false,
                 retried: false,
+                dataless_retry: false,
+                foreign: None,
                 silent_ends: self.silent_ends(),
             });
             self.active = role;
@@ -137,6 +143,7 @@ impl Session {
             tried: old_tried,
             data_sent,
             retried,
+            dataless_retry,
             ..
         }) = &mut self.opening
         else {
@@ -150,6 +157,7 @@ impl Session {
             data_sent: *data_sent,
         };
         *retried = true;
+        *dataless_retry = !*data_sent;
         *old_deadline = deadline;
         *old_tried = tried;
         let bytes = Hello::encode_retry(base, &retry);
@@ -201,6 +209,80 @@ impl Session {
         if let Some(Opening::Client { data_sent, .. }) = &mut self.opening {
             *data_sent = true;
         }
+    }
+
+    /// Data may leave before WELCOME. Not so once a repetition has said that there was none: behind
+    /// a load balancer both may be taken, by two gateways.
+    pub(super) fn may_send_early(&self) -> bool {
+        let dataless_retry = matches!(
+            &self.opening,
+            Some(Opening::Client {
+                dataless_retry: true,
+                ..
+            })
+        );
+        self.early_data && !dataless_retry
+    }
+
+    /// No WELCOME in time: not a gateway, if a leg was open and silent. If data left and legs
+    /// died, nobody knows.
+    pub(super) fn no_welcome(&mut self, now: Time) {
+        let error = match &self.opening {
+            Some(Opening::Client {
+                foreign: Some(why), ..
+            }) => SessionError::NotAGateway(why),
+            Some(Opening::Client {
+                data_sent: true,
+                retried,
+                ..
+            }) if *retried || self.legs.is_empty() => SessionError::Interrupted {
+                sent: self.send.end(),
+            },
+            _ => SessionError::NotAGateway("no answer in 5 s"),
+        };
+        self.fail(error, now);
+    }
+
+    /// Something else answered before WELCOME: another path may lead to the gateway all the same
+    /// (a captive portal answers for it on one).
+    pub(super) fn foreign_answer(
+        &mut self,
+        leg: LegId,
+        role: Role,
+        error: SessionError,
+        now: Time,
+    ) {
+        let other = &self.paths[role.other().index()];
+        let elsewhere = match &mut self.opening {
+            Some(Opening::Client { tried, foreign, .. }) => {
+                if let SessionError::NotAGateway(why) = &error {
+                    *foreign = Some(*why);
+                }
+                other.usable() && !tried[role.other().index()]
+            }
+            _ => false,
+        };
+        let waiting = self
+            .legs
+            .iter()
+            .any(|leg| leg.phase == Phase::AwaitWelcome && leg.role != role);
+        if waiting || (elsewhere && self.may_retry_opening()) {
+            self.close_leg(leg, true, crate::event::LegDownReason::Refused);
+            self.paths[role.index()].shun(now);
+        } else {
+            self.fail(error, now);
+        }
+    }
+
+    /// The last way to a gateway failed after something else had answered.
+    pub(super) fn was_foreign(&self) -> bool {
+        matches!(
+            &self.opening,
+            Some(Opening::Client {
+                foreign: Some(_),
+                ..
+            })
+        )
     }
 
     pub(super) fn welcome_deadline(&self) -> Option<Time> {

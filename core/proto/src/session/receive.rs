@@ -64,7 +64,7 @@ impl Session {
             Ok(None) => return false,
             Err(error) => {
                 if self.keys.is_none() {
-                    self.fail(error, now);
+                    self.foreign_answer(leg, role, error, now);
                 } else {
                     // Something else answers on this path (a captive portal): not our session's
                     // end, the other path goes on.

@@ -9,11 +9,13 @@ use crate::config::{
 use crate::event::{Event, FailoverReason, LegDownReason};
 use crate::leg::Leg;
 use crate::time::Time;
-use crate::types::{LegId, Role, ServiceType, Side};
+use crate::types::{LegId, Role, ServiceType, Side, Standby};
 use crate::wire::frame::Frame;
 
 /// Before anything of a leg is known.
 const DEFAULT_CONDEMN: Duration = Duration::from_millis(800);
+/// A proof that is older says nothing of a path that may have died since.
+const PROOF_AGE: Duration = Duration::from_secs(1);
 /// A primary whose round trips are below this is good, whatever it was before.
 const PROOF_FLOOR: Duration = Duration::from_millis(100);
 
@@ -111,6 +113,11 @@ impl Session {
             self.epoch
         );
         let stall = self.current_stall(now).max(self.hedge_stall);
+        // A slow path must not prove itself by its own slowness.
+        let srtt = match reason {
+            FailoverReason::Slow => srtt.min(SLOW_SRTT / 4),
+            _ => srtt,
+        };
         self.after_switch(from, to, srtt, now);
         self.close_legs_on(from, None, LegDownReason::Silent);
         if to == Role::Backup {
@@ -195,10 +202,15 @@ impl Session {
         let stall = self.current_stall(now).max(self.hedge_stall);
         self.hedge_stall = Duration::ZERO;
         self.emit(Event::Recovered { role, stall });
-        if self.paths[role.other().index()].dialling {
-            self.allowance.needless_dial(now);
-            self.cancel_dial(role.other());
-        } else if self.leg_on(role.other()).is_some() {
+        if role != Role::Primary {
+            return;
+        }
+        if self.paths[Role::Backup.index()].dialling {
+            if self.standby == Standby::Cold {
+                self.allowance.needless_dial(now);
+                self.cancel_dial(Role::Backup);
+            }
+        } else if self.legs.iter().any(|leg| leg.role == Role::Backup) {
             self.linger(now);
         }
     }
@@ -296,6 +308,18 @@ impl Session {
         if self.failback_deadline().is_none_or(|at| at > now) {
             return;
         }
+        let stale = self
+            .proven_primary()
+            .filter(|leg| now.saturating_since(leg.last_progress) > PROOF_AGE)
+            .map(|leg| leg.id);
+        if let Some(leg) = stale {
+            return self.prove(leg, now);
+        }
+        self.fail_back(now);
+    }
+
+    /// The primary becomes active again.
+    pub(super) fn fail_back(&mut self, now: Time) {
         self.epoch = self.epoch.wrapping_add(1);
         self.active = Role::Primary;
         self.announce_switch(now);

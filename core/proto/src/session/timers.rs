@@ -54,7 +54,7 @@ impl Session {
         self.check_linger(now);
         self.settle(now);
         if self.welcome_deadline().is_some_and(|at| at <= now) {
-            self.fail(SessionError::NotAGateway("no answer in 5 s"), now);
+            self.no_welcome(now);
         }
         if self.ttl_deadline().is_some_and(|at| at <= now) {
             let error = SessionError::TimedOut {

@@ -12,6 +12,8 @@ use crate::time::Time;
 use crate::types::{LegId, Role, Side};
 use crate::wire::frame::{DATA_HEADER_LEN, Frame, MAX_DATA_SENT, data_header};
 
+/// An ACK frame.
+const ACK_LEN: u64 = 20;
 /// The first flight of an idle TCP connection: more would only stand before what is missing.
 const FIRST_COPIES: u64 = 14 * 1024;
 
@@ -43,6 +45,10 @@ impl Session {
         let spendable = self.spendable(index);
         let leg = &mut self.legs[index];
         let mut pulled = 0;
+        if spendable < leg.control.len() as u64 + ACK_LEN {
+            // Without credit nothing may pile up either.
+            return 0;
+        }
         if leg.ack_due && leg.is_up() {
             leg.ack_due = false;
             leg.window_due = false;
@@ -53,9 +59,6 @@ impl Session {
             leg.push_control(&window);
         }
         if !leg.control.is_empty() {
-            if spendable < leg.control.len() as u64 {
-                return 0;
-            }
             let control = std::mem::take(&mut leg.control).freeze();
             pulled += control.len();
             out.push_back(control);
@@ -67,7 +70,7 @@ impl Session {
                 leg.copies_until = (leg.role != active && leg.phase == Phase::Up)
                     .then_some(leg.cursor + FIRST_COPIES);
             }
-            pulled += self.pull_data(index, max.saturating_sub(pulled), out, now);
+            pulled += self.pull_data(index, max, pulled, out, now);
         } else {
             leg.sending = false;
         }
@@ -99,15 +102,18 @@ impl Session {
         &mut self,
         index: usize,
         max: usize,
+        before: usize,
         out: &mut VecDeque<Bytes>,
         now: Time,
     ) -> usize {
+        let max = max.saturating_sub(before);
         let end = self.send.end();
         let mut limit = end.min(self.peer_limit);
         if self.keys.is_none() {
             limit = limit.min(crate::config::EARLY_LIMIT);
         }
-        let mut spendable = self.spendable(index).saturating_sub(CONTROL_RESERVE);
+        let reserved = CONTROL_RESERVE + before as u64;
+        let mut spendable = self.spendable(index).saturating_sub(reserved);
         let mut pulled = 0;
         let mut hedged = 0;
         let gateway_push = self.side == Side::Gateway
@@ -191,7 +197,7 @@ impl Session {
         };
         let ready = match leg.phase {
             Phase::Up | Phase::AwaitJoined { .. } => true,
-            Phase::AwaitWelcome => self.early_data,
+            Phase::AwaitWelcome => self.may_send_early(),
             Phase::AwaitProof => false,
         };
         if self.closed.is_some() || !ready || (leg.role == Role::Backup && self.backup_spent()) {

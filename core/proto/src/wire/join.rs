@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::WireError;
 use crate::types::{Role, SessionId};
-use crate::wire::fields::{Fields, unknown_extension};
+use crate::wire::fields::{Fields, put_extension, unknown_extension};
 use crate::wire::frame::MAX_DATA;
 use crate::wire::hello::MAC_LEN;
 use crate::wire::preamble::{Kind, begin, set_len};
@@ -14,6 +14,7 @@ pub(crate) const MAX_JOIN_DATA: usize = 16 * 1024;
 /// Its offset is not above this, so that no sum overflows.
 const MAX_DATA_OFFSET: u64 = u64::MAX - MAX_DATA as u64 - 1;
 const FLAG_STRICT: u8 = 1;
+const EXT_RECEIVED: u16 = 0x0003;
 
 /// What both ends state about the stream when a leg joins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +36,9 @@ pub struct Join {
     pub(crate) state: StreamState,
     /// Bytes that the gateway may send on backup legs, counted since the start.
     pub(crate) credit: u64,
+    /// Bytes that arrived on backup legs, counted since the start: what was lost with a leg is
+    /// given back to the credit.
+    pub(crate) received: u64,
     pub(crate) data_offset: u64,
     pub(crate) data: Bytes,
     /// The preamble up to its MAC.
@@ -64,6 +68,9 @@ impl Join {
         out.put_u64(self.data_offset);
         // At most MAX_JOIN_DATA, which fits.
         out.put_u16(self.data.len() as u16);
+        if self.received > 0 {
+            put_extension(&mut out, EXT_RECEIVED, &self.received.to_be_bytes());
+        }
         set_len(&mut out, MAC_LEN);
         out
     }
@@ -101,8 +108,12 @@ impl Join {
             return Err(WireError("offset out of range"));
         }
         fields.u16()?;
-        while let Some((kind, _)) = fields.extension()? {
-            unknown_extension(kind)?;
+        let mut received = 0;
+        while let Some((kind, value)) = fields.extension()? {
+            match kind {
+                EXT_RECEIVED => received = Fields::new(value).u64()?,
+                other => unknown_extension(other)?,
+            }
         }
         Ok(Self {
             session,
@@ -115,6 +126,7 @@ impl Join {
                 recv_limit,
             },
             credit,
+            received,
             data_offset,
             data: Bytes::copy_from_slice(data),
             signed: Bytes::copy_from_slice(&whole[..whole.len() - MAC_LEN]),
@@ -197,6 +209,7 @@ mod tests {
             role: Role::Primary,
             state: STATE,
             credit: 3,
+            received: 0,
             data_offset,
             data: Bytes::from_static(b"abc"),
             signed: Bytes::new(),

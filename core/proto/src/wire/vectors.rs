@@ -247,6 +247,7 @@ fn join_is_written_and_read_as_documented() {
             recv_limit: 262_149,
         },
         credit: 1_000_000,
+        received: 0,
         data_offset: 3,
         data: Bytes::from_static(b"hello"),
         signed: Bytes::new(),
