@@ -104,7 +104,7 @@ impl Fault {
         match self {
             Self::BothDead => ms(1500 + 2500),
             Self::Flapping => ms(900),
-            _ => ms(400),
+            _ => ms(500),
         }
     }
 }

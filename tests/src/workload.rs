@@ -57,7 +57,7 @@ impl Workload {
     const fn extra_stall(self) -> Duration {
         match self {
             Self::Echo | Self::IdleThenRequest => ms(0),
-            _ => ms(200),
+            _ => ms(400),
         }
     }
 
@@ -250,7 +250,10 @@ async fn requests(client: &mut Client, strike: &Strike) -> Duration {
         assert_eq!(answer, b'?');
         began.elapsed()
     };
-    request().await;
+    // An app that has just begun; the connection knows its path by then.
+    for _ in 0..10 {
+        request().await;
+    }
     sleep(ms(1200)).await;
     strike.now();
     sleep(ms(50)).await;

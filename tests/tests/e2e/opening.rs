@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use twinpath::{Connector, ErrorKind, Mode, Peer, Protection, Standby};
 use twinpath_lab::{Direction, End};
 use twinpath_proto::StaticKey;
@@ -164,24 +165,31 @@ fn a_gateway_without_the_pinned_key_gets_no_data() {
 fn a_server_that_is_no_gateway_is_told_apart() {
     Scene::before(Service::Echo).play(async |scene| {
         // One that echoes, and one that says nothing at all.
-        let listen = scene.world.server_socket(PORT + 1);
+        let listen = [1, 2].map(|more| scene.world.server_socket(PORT + more));
         let (ready, is_ready) = std::sync::mpsc::channel();
         let serve = move || async move {
-            let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
+            let echoing = TcpListener::bind(listen[0]).await.unwrap();
+            let silent = TcpListener::bind(listen[1]).await.unwrap();
             ready.send(()).unwrap();
-            let (mut first, _) = listener.accept().await.unwrap();
-            let (mut read, mut write) = first.split();
-            let _ = tokio::io::copy(&mut read, &mut write).await;
-            let mut silent = Vec::new();
-            while let Ok((next, _)) = listener.accept().await {
-                silent.push(next);
+            let mut kept = Vec::new();
+            loop {
+                tokio::select! {
+                    Ok((mut stream, _)) = echoing.accept() => {
+                        tokio::spawn(async move {
+                            let (mut read, mut write) = stream.split();
+                            tokio::io::copy(&mut read, &mut write).await
+                        });
+                    }
+                    Ok(stream) = silent.accept() => kept.push(stream),
+                    else => break,
+                }
             }
         };
         scene.world.server().spawn(serve).unwrap().detach();
         is_ready.recv().unwrap();
         let connector = Connector::builder().peer(Peer::Gateway).build().unwrap();
-        for limit in [ms(500), ms(6000)] {
-            let connection = connector.connect(&listen.to_string()).await.unwrap();
+        for (server, limit) in listen.into_iter().zip([ms(1000), ms(6000)]) {
+            let connection = connector.connect(&server.to_string()).await.unwrap();
             let began = Instant::now();
             let error = soon("the error", connection.established()).await;
             let error = error.unwrap_err();

@@ -18,7 +18,7 @@ fn a_service_that_speaks_first_is_heard_by_silent_clients() {
             .unwrap();
         assert_eq!(&words, b"ready\n");
         assert!(began.elapsed() >= ms(300), "{:?}", began.elapsed());
-        assert!(began.elapsed() < ms(1500), "{:?}", began.elapsed());
+        assert!(began.elapsed() < ms(3000), "{:?}", began.elapsed());
 
         // A session hears it as well, without waiting for that.
         let began = Instant::now();
