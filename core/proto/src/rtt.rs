@@ -8,6 +8,9 @@ const UNKNOWN: Duration = Duration::from_millis(100);
 const SLACK: Duration = Duration::from_millis(10);
 /// Below this the first limit would measure the two hosts' schedulers, not the path.
 const D1_FLOOR: Duration = Duration::from_millis(30);
+/// With fewer samples the variance says little.
+const FEW: u32 = 8;
+const FEW_EXTRA: Duration = Duration::from_millis(150);
 /// Samples until the time of a busy path can be trusted.
 const YOUNG: u32 = 32;
 /// Added to three round trips before a leg is condemned.
@@ -74,7 +77,12 @@ impl Rtt {
             UNKNOWN / 2
         };
         let srtt = self.srtt();
-        ((srtt * 2).max(srtt + var * 4) + SLACK).max(D1_FLOOR)
+        let mut d1 = ((srtt * 2).max(srtt + var * 4) + SLACK).max(D1_FLOOR);
+        if (1..FEW).contains(&self.samples) {
+            // One unlucky sample of two or three (a radio that slept, a busy host) is no variance.
+            d1 = d1.min(self.shortest * 3 + FEW_EXTRA);
+        }
+        d1
     }
 
     /// D2: silence beyond it condemns a leg.
