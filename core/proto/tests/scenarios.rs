@@ -258,7 +258,9 @@ fn a_step_in_delay_is_no_dead_path() {
     sim.run_until(Duration::from_secs(40));
     assert_eq!(sim.apps[CLIENT].read, sim.apps[CLIENT].written);
     assert_eq!(sim.switches(), 0);
-    assert!(sim.client.stats(sim.now).primary.srtt.unwrap() > ms(110));
+    let stats = sim.client.stats(sim.now);
+    assert!(stats.primary.srtt.unwrap() > ms(110));
+    assert!(stats.hedges <= 3, "{stats:?}");
 }
 
 #[test]

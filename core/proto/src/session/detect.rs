@@ -19,6 +19,8 @@ const OPENING_CONDEMN: Duration = Duration::from_secs(3);
 const YOUNG_FRAMES: usize = 3;
 /// For this long after a switch the path that was left still brings what was under way on it.
 const SWITCH_TAIL: Duration = Duration::from_secs(1);
+/// A peer's suspicion is taken over at most this often.
+const MIRROR_PAUSE: Duration = Duration::from_secs(1);
 /// Silence of the peer is asked about after this long at the latest.
 const SILENCE_WINDOW: Duration = IDLE;
 /// A closed window is asked about at most this rarely.
@@ -150,7 +152,11 @@ impl Session {
         let after_switch = self
             .switched_at
             .is_some_and(|at| now.saturating_since(at) < SWITCH_TAIL);
-        if arrived_on == active || after_switch {
+        // Copies that answer copies must not go on calling for each other.
+        let just_done = self
+            .mirrored_at
+            .is_some_and(|at| now.saturating_since(at) < MIRROR_PAUSE);
+        if arrived_on == active || after_switch || just_done {
             return;
         }
         let index = self
@@ -160,6 +166,7 @@ impl Session {
         let Some(leg) = index.and_then(|index| self.legs.get_mut(index)) else {
             return;
         };
+        self.mirrored_at = Some(now);
         leg.suspicion = Some(Suspicion {
             base: now,
             next_ping: None,
