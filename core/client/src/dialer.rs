@@ -225,6 +225,22 @@ mod tests {
         assert!(permitted(addresses(&["192.168.1.2:1"]), &named, &target).is_ok());
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_plain_connection_may_stand_still_and_a_leg_may_not() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let path = Path::system_route(Role::Primary);
+        let addresses = [listener.local_addr().unwrap()].into();
+        let stream = LegStream::Tcp(race_addresses(addresses, &path).await.unwrap());
+        let limit = || match &stream {
+            LegStream::Tcp(tcp) => socket2::SockRef::from(tcp).tcp_user_timeout().unwrap(),
+            LegStream::Other(_) => None,
+        };
+        assert_eq!(limit(), None);
+        crate::connector::tune_leg(&stream);
+        assert_eq!(limit(), Some(Duration::from_secs(60)));
+    }
+
     #[tokio::test]
     async fn a_dead_address_costs_a_quarter_of_a_second_and_a_refused_one_nothing() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

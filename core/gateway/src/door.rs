@@ -98,10 +98,10 @@ pub(crate) async fn receive(
     }
 }
 
-/// Keeps what is unsent out of the kernel: when a path dies, nothing of that can be taken back, and what it carries
+/// Ends a leg whose path is dead after a minute, and keeps what is unsent out of the kernel: when a path dies, nothing of that can be taken back, and what it carries
 /// is sent once more on the other. Raw connections have no other, and buffer as the system likes.
 fn tune_leg(stream: &TcpStream) {
-    let mut options = ConnectOptions::default();
+    let mut options = ConnectOptions::of_leg();
     options.notsent_lowat = Some(UNSENT);
     if let Err(error) = tune(stream, &options) {
         log::debug!("a leg could not be tuned: {error}");
@@ -418,4 +418,19 @@ async fn turn_away(mut stream: TcpStream, reply: Option<Bytes>) {
         std::io::Result::Ok(())
     };
     let _ = timeout(REFUSAL, farewell).await;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_leg_on_a_dead_path_ends() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let stream = stream.unwrap();
+        tune_leg(&stream);
+        let limit = socket2::SockRef::from(&stream).tcp_user_timeout();
+        assert_eq!(limit.unwrap(), Some(Duration::from_secs(60)));
+    }
 }

@@ -48,6 +48,14 @@ async fn a_raw_connection_counts_until_it_is_dropped() {
         panic!("{connection:?}")
     };
     assert_eq!(stream.prefix(), b"prefix");
+    // A client that pauses reading for as long as it likes is in order.
+    #[cfg(target_os = "linux")]
+    assert_eq!(
+        socket2::SockRef::from(stream.get_ref())
+            .tcp_user_timeout()
+            .unwrap(),
+        None
+    );
     assert!(listener.metrics().contains("twinpath_raw_open 1\n"));
     drop(connection);
     assert!(listener.metrics().contains("twinpath_raw_open 0\n"));

@@ -42,7 +42,10 @@ pub struct ConnectOptions {
     /// 15 minutes. Whole seconds are used.
     pub keepalive: Option<Duration>,
     /// How long sent bytes may stay unacknowledged before the kernel gives the connection up;
-    /// `None`: the system's limit. Default: 60 s.
+    /// `None`: the system's limit. Default: `None`, see [`of_leg`](Self::of_leg).
+    ///
+    /// On Linux and Android this also ends a connection whose peer lives and acknowledges every
+    /// probe, but has had its window closed for that long: it is only for peers that always read.
     ///
     /// `TCP_USER_TIMEOUT` on Linux and Android; in whole seconds, `TCP_RXT_CONNDROPTIME` on Apple's
     /// systems and `TCP_MAXRT` on Windows.
@@ -64,7 +67,7 @@ impl Default for ConnectOptions {
             binding: Binding::Unbound,
             nodelay: true,
             keepalive: Some(Duration::from_secs(15 * 60)),
-            user_timeout: Some(Duration::from_secs(60)),
+            user_timeout: None,
             notsent_lowat: None,
             send_buffer: None,
             recv_buffer: None,
@@ -72,7 +75,23 @@ impl Default for ConnectOptions {
     }
 }
 
+/// See [`ConnectOptions::of_leg`].
+const LEG_TIMEOUT: Duration = Duration::from_secs(60);
+
 impl ConnectOptions {
+    /// The defaults for a leg of a session: `user_timeout` is 60 s.
+    ///
+    /// The ends of a session read their legs whatever the application does, so silence of the
+    /// kernel at the other end always means that the path is dead. A plain connection has no such
+    /// peer: one that pauses reading for a minute is in order.
+    #[must_use]
+    pub fn of_leg() -> Self {
+        Self {
+            user_timeout: Some(LEG_TIMEOUT),
+            ..Self::default()
+        }
+    }
+
     /// The defaults, bound to something.
     #[must_use]
     pub fn bound_to(binding: Binding) -> Self {

@@ -74,6 +74,21 @@ async fn limits_arrive_at_the_kernel() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn only_a_leg_ends_when_its_peer_keeps_the_window_closed() {
+    for (opts, limit) in [
+        (ConnectOptions::default(), None),
+        (ConnectOptions::of_leg(), Some(Duration::from_secs(60))),
+    ] {
+        let (ours, theirs) = pair(&opts).await;
+        tune(&theirs, &opts).unwrap();
+        for stream in [&ours, &theirs] {
+            assert_eq!(SockRef::from(stream).tcp_user_timeout().unwrap(), limit);
+        }
+    }
+}
+
 #[tokio::test]
 async fn abort_is_a_reset() {
     let (mut ours, mut theirs) = pair(&ConnectOptions::default()).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use twinpath_proto::{DialError, DialTarget, PathChange, Role};
-use twinpath_socket::{Interface, Mandate};
+use twinpath_socket::{ConnectOptions, Interface, Mandate, tune};
 
 use super::builder::Options;
 use super::paths::Plan;
@@ -243,9 +243,20 @@ impl LegDialer for LegSource {
                     "no answer within 5 s",
                 ))
             })?;
+            tune_leg(&stream);
             live.lock().bound[index(role)] = local_address(&stream);
             Ok(DialedLeg::new(stream, Some(Arc::new(path.info()))))
         })
+    }
+}
+
+/// Has the kernel give a leg's socket up when its path is dead. Not set by the dialer, which opens plain connections as
+/// well: their peers may stop reading for as long as they like.
+pub(crate) fn tune_leg(stream: &LegStream) {
+    if let LegStream::Tcp(tcp) = stream {
+        if let Err(error) = tune(tcp, &ConnectOptions::of_leg()) {
+            log::debug!("a leg could not be tuned: {error}");
+        }
     }
 }
 

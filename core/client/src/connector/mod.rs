@@ -30,6 +30,7 @@ use race::Won;
 use watch::Watch;
 
 pub use builder::ConnectorBuilder;
+pub(crate) use live::tune_leg;
 pub use paths::InterfaceSelector;
 
 /// What a peer is.
@@ -171,6 +172,7 @@ impl Connector {
         won: Won,
         known: &[Interface],
     ) -> Result<Connection, ConnectError> {
+        tune_leg(&won.stream);
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| ConnectError::Random(error.to_string()))?;
         let role = won.path.role();
