@@ -52,8 +52,23 @@ enum First {
     OtherVersion,
 }
 
-/// Finds out what a new connection is, and deals with it accordingly.
+/// Finds out what a new connection is, and deals with it accordingly; given up when the gate is stopped, whose end does
+/// not wait for clients that take their time.
 pub(crate) async fn receive(
+    gate: Arc<Gate>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    admission: Admission,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    tokio::select! {
+        biased;
+        () = gate.shutdown.reached(Phase::Stopped) => {}
+        () = let_in(Arc::clone(&gate), stream, remote, admission, arrivals) => {}
+    }
+}
+
+async fn let_in(
     gate: Arc<Gate>,
     stream: TcpStream,
     remote: SocketAddr,

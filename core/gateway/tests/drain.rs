@@ -119,3 +119,20 @@ async fn a_second_signal_ends_at_once() {
     ));
     assert_eq!(gateway.end().await.sessions_cut, 1);
 }
+
+#[tokio::test]
+async fn a_silent_client_does_not_delay_the_end() {
+    let gateway = Gateway::before(service(echo).await);
+    let _silent = gateway.raw().await;
+    // A connection that came later has been served: the silent one is being waited for.
+    chat(&mut gateway.raw().await, "word").await;
+    let began = std::time::Instant::now();
+    gateway.shutdown.advance();
+    gateway.shutdown.advance();
+    gateway.end().await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+}
