@@ -74,7 +74,7 @@ async fn copy(
     member: &Member,
     stream: &TcpStream,
 ) -> Result<(), Cut> {
-    let up = to_service(read, stream);
+    let up = to_service(read, member, stream);
     let down = to_client(ledger, stream, write);
     tokio::pin!(up, down);
     let (mut up_done, mut down_done, mut over) = (false, false, false);
@@ -97,10 +97,23 @@ async fn copy(
     Ok(())
 }
 
-async fn to_service(read: &mut ReadHalf, stream: &TcpStream) -> Result<(), Cut> {
+async fn to_service(read: &mut ReadHalf, member: &Member, stream: &TcpStream) -> Result<(), Cut> {
+    // What is read here is not delivered until the service's socket has taken it; should the session be reset in
+    // between, the client must not be told that it is.
+    let mut handed_on = 0;
+    let tell = |handed_on| {
+        member
+            .handle
+            .note(|session| session.set_handed_on(handed_on));
+    };
+    tell(handed_on);
     loop {
         match read.read_chunk(CHUNK).await {
-            Ok(Some(bytes)) => write_all(stream, &bytes).await.map_err(Cut::Upstream)?,
+            Ok(Some(bytes)) => {
+                write_all(stream, &bytes).await.map_err(Cut::Upstream)?;
+                handed_on += bytes.len() as u64;
+                tell(handed_on);
+            }
             Ok(None) => return finish(stream).map_err(Cut::Upstream),
             Err(_) => return Err(Cut::Session),
         }

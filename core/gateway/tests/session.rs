@@ -144,6 +144,42 @@ async fn a_reset_of_the_service_reaches_the_client_behind_its_last_words() {
 }
 
 #[tokio::test]
+async fn a_reset_tells_what_the_service_has_got_and_no_more() {
+    let (address, mut connections) = held_service().await;
+    let gateway = Gateway::before(address);
+    let client = gateway.session().await;
+    let (mut read, mut write) = client.into_split();
+    // Nobody reads it: buffers of two sockets and of the gateway fill up, and a chunk waits to be written.
+    let writing = tokio::spawn(async move {
+        let _ = write.write_all(&pattern(64_000_000, 3)).await;
+        write
+    });
+    let _served = soon("the connection", connections.recv()).await.unwrap();
+    let from_client = "twinpath_stream_bytes_total{direction=\"from_client\"}";
+    let mut read_by_gateway = 0.0;
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let bytes = gateway.sample(from_client).await;
+        if bytes > 0.0 && bytes == read_by_gateway {
+            break;
+        }
+        read_by_gateway = bytes;
+    }
+    gateway.shutdown.stop();
+    let error = soon("the reset", read.read_u8()).await.unwrap_err();
+    let SessionError::Reset {
+        delivered: Some(delivered),
+        ..
+    } = session_error(&error)
+    else {
+        panic!("{error}")
+    };
+    writing.abort();
+    let waited = read_by_gateway as u64 - delivered;
+    assert!((1..=64 * 1024).contains(&waited), "{waited}");
+}
+
+#[tokio::test]
 async fn a_reset_of_the_client_reaches_the_service() {
     let (address, mut connections) = held_service().await;
     let gateway = Gateway::before(address);

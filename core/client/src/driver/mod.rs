@@ -135,6 +135,11 @@ impl Handle {
         self.shared.with(|state, now| call(&mut state.session, now))
     }
 
+    /// Tells the session something that calls for no action, under its lock, without waking the driver.
+    pub fn note<R>(&self, note: impl FnOnce(&mut Session) -> R) -> R {
+        note(&mut self.shared.lock().session)
+    }
+
     /// Looks at the session, under its lock, without waking the driver.
     pub fn inspect<R>(&self, look: impl FnOnce(&Session, Time) -> R) -> R {
         let now = clock::now();
