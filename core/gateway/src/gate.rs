@@ -121,11 +121,7 @@ impl Gate {
             ttl_max: config.ttl_max,
             ..GatewayConfig::default()
         };
-        let directory = DirectoryConfig {
-            max_sessions: config.limits.sessions,
-            alone: config.join_addresses.is_empty(),
-            ..DirectoryConfig::default()
-        };
+        let directory = directory_config(&config);
         Self {
             session_config,
             metrics: Metrics::new(),
@@ -256,6 +252,15 @@ impl Gate {
     }
 }
 
+fn directory_config(config: &ListenerConfig) -> DirectoryConfig {
+    DirectoryConfig {
+        max_sessions: config.limits.sessions,
+        // A client may try to join for as long as its session would have lived.
+        tombstone_ttl: config.ttl_max,
+        alone: config.join_addresses.is_empty(),
+    }
+}
+
 impl Source for Gate {
     fn metrics(&self) -> String {
         let mut legs_open = [0; 2];
@@ -283,4 +288,20 @@ impl Source for Gate {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is guarded is whole between any two statements; a panic elsewhere must not take the gateway down.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_session_is_remembered_for_as_long_as_it_could_have_lived() {
+        for ttl_max in [Duration::from_secs(5), Duration::from_secs(3600)] {
+            let config = ListenerConfig {
+                ttl_max,
+                ..ListenerConfig::default()
+            };
+            assert_eq!(directory_config(&config).tombstone_ttl, ttl_max);
+        }
+    }
 }
