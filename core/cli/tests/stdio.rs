@@ -1,5 +1,7 @@
 //! Standard input and output over one connection.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use std::io::{Read as _, Write as _};

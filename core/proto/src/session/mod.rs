@@ -47,7 +47,7 @@ use switch::Failback;
 pub use join::JoinError;
 pub use open::AcceptError;
 
-/// A session at one of its ends. See the [module](self) for how it works.
+/// A session at one of its ends.
 pub struct Session {
     side: Side,
     service: ServiceType,

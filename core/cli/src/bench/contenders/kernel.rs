@@ -8,17 +8,13 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::Line;
 
-#[cfg(target_os = "linux")]
+/// IPPROTO_MPTCP of Linux; other systems refuse it.
+const MPTCP: i32 = 262;
+
 fn socket() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::from(MPTCP)))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn socket() -> io::Result<Socket> {
-    let _: (Domain, Option<Protocol>, Type) = (Domain::IPV4, None, Type::STREAM);
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether this kernel has it.
