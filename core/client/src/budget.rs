@@ -82,9 +82,10 @@ impl Budget {
         news
     }
 
-    /// The time until the day ends and everything may be spent anew.
-    pub(crate) fn until_renewal(&self) -> Duration {
-        DAY.saturating_sub(clock::now().saturating_since(self.lock().day_began))
+    /// The time until the day ends and everything may be spent anew, never 0; and whether a new day has begun with this
+    /// call, of which the connections have to hear.
+    pub(crate) fn until_renewal(&self) -> (Duration, bool) {
+        self.lock().until_renewal(clock::now())
     }
 
     pub(crate) fn set_data_saving(&self, data_saving: bool) {
@@ -103,12 +104,24 @@ impl Budget {
 }
 
 impl Inner {
-    fn remaining(&mut self, now: Time) -> Option<u64> {
-        if now.saturating_since(self.day_began) >= DAY {
+    fn until_renewal(&mut self, now: Time) -> (Duration, bool) {
+        let renewed = self.roll_over(now);
+        (DAY - now.saturating_since(self.day_began), renewed)
+    }
+
+    /// Begins a new day if the last one is over. True if so.
+    fn roll_over(&mut self, now: Time) -> bool {
+        let over = now.saturating_since(self.day_began) >= DAY;
+        if over {
             self.day_began = now;
             self.used = 0;
             self.generation += 1;
         }
+        over
+    }
+
+    fn remaining(&mut self, now: Time) -> Option<u64> {
+        self.roll_over(now);
         if self.roaming || self.data_saving {
             return Some(0);
         }
@@ -177,5 +190,24 @@ impl BudgetShare {
             // The session counts from its start.
             session.set_budget(remaining.map(|rest| rest.saturating_add(spent)), now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_though_nobody_asks_what_is_left() {
+        let budget = Budget::new(Some(100));
+        budget.set_used(100);
+        let mut inner = budget.lock();
+        let begin = inner.day_began;
+        let before = begin + (DAY - Duration::from_secs(1));
+        assert_eq!(inner.until_renewal(before), (Duration::from_secs(1), false));
+        assert_eq!(inner.remaining(before), Some(0));
+        assert_eq!(inner.until_renewal(begin + DAY), (DAY, true));
+        assert_eq!(inner.until_renewal(begin + DAY), (DAY, false));
+        assert_eq!(inner.remaining(begin + DAY), Some(100));
     }
 }

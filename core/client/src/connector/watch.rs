@@ -142,7 +142,10 @@ async fn watch(watch: Weak<Watch>) {
             return;
         };
         watch.tell(&interfaces);
-        let day_ends = watch.budget.until_renewal();
+        let (day_ends, renewed) = watch.budget.until_renewal();
+        if renewed {
+            watch.nudge();
+        }
         loop {
             tokio::select! {
                 list = watcher.changed() => {
@@ -152,10 +155,7 @@ async fn watch(watch: Weak<Watch>) {
                 () = watch.left.notified() => if watch.end_if_idle() {
                     return;
                 },
-                () = tokio::time::sleep(day_ends) => {
-                    watch.nudge();
-                    break;
-                }
+                () = tokio::time::sleep(day_ends) => break,
             }
         }
     }
