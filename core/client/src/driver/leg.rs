@@ -45,6 +45,8 @@ pub(super) struct LegIo {
     outbox: VecDeque<Bytes>,
     pull: usize,
     blocked: bool,
+    /// The stream has taken everything and not yet passed it on.
+    flushing: bool,
     inbox: Option<BytesMut>,
     /// Read, and not yet given to the session.
     pub(super) received: Vec<Bytes>,
@@ -59,6 +61,7 @@ impl LegIo {
             outbox: VecDeque::new(),
             pull: PULL_START,
             blocked: false,
+            flushing: false,
             inbox: None,
             received: if already_read.is_empty() {
                 Vec::new()
@@ -101,15 +104,17 @@ impl LegIo {
     }
 
     fn poll_outgoing(&mut self, cx: &mut Context<'_>) {
-        if self.outbox.is_empty() {
+        if self.outbox.is_empty() && !self.flushing {
             return;
         }
+        self.flushing = true;
         match poll_write_all(&mut self.stream, &mut self.outbox, cx) {
             Poll::Ready(Ok(())) => {
                 if !self.blocked {
                     self.pull = (self.pull * 2).min(PULL_MAX);
                 }
                 self.blocked = false;
+                self.flushing = false;
             }
             Poll::Ready(Err(error)) => self.end_by(&error),
             Poll::Pending => {
@@ -187,7 +192,8 @@ fn take_spare() -> BytesMut {
     used.unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
 }
 
-/// Writes out everything in `outbox`; `Pending` leaves the rest in it.
+/// Writes out everything in `outbox` and flushes; `Pending` leaves the rest in it, and has to be polled again even if
+/// there is none.
 pub(super) fn poll_write_all(
     stream: &mut LegStream,
     outbox: &mut VecDeque<Bytes>,
@@ -240,5 +246,78 @@ fn leg_end(error: &io::Error) -> LegEnd {
         | ErrorKind::ConnectionAborted => LegEnd::PathGone,
         _ if error.raw_os_error() == Some(NO_DEVICE) => LegEnd::PathGone,
         _ => LegEnd::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Waker;
+
+    use tokio::io::{AsyncRead, ReadBuf};
+
+    use super::*;
+    use crate::driver::ByteStream;
+
+    /// Takes whatever it is given, and needs several flushes to pass it on.
+    struct Buffering {
+        flushes_left: Arc<AtomicU32>,
+    }
+
+    impl ByteStream for Buffering {}
+
+    impl AsyncRead for Buffering {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Buffering {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            data: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(data.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let left = self.flushes_left.load(Ordering::Relaxed).saturating_sub(1);
+            self.flushes_left.store(left, Ordering::Relaxed);
+            if left == 0 {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_stream_is_flushed_until_it_has_passed_everything_on() {
+        use twinpath_proto::{ClientConfig, Role, Session, Time};
+        let now = Time::from_duration(std::time::Duration::from_secs(1));
+        let mut session = Session::client(ClientConfig::default(), [1; 32], now);
+        let id = session.leg_opened(Role::Primary, None, now);
+        let flushes_left = Arc::new(AtomicU32::new(3));
+        let stream = LegStream::other(Buffering {
+            flushes_left: Arc::clone(&flushes_left),
+        });
+        let mut leg = LegIo::new(id, stream, Bytes::new());
+        leg.outbox.push_back(Bytes::from_static(b"word"));
+        let mut cx = Context::from_waker(Waker::noop());
+        for left in [2, 1, 0, 0] {
+            leg.poll_io(&mut cx);
+            assert!(leg.outbox.is_empty());
+            assert_eq!(flushes_left.load(Ordering::Relaxed), left);
+        }
     }
 }
