@@ -331,6 +331,25 @@ async fn a_spent_budget_closes_the_backup_until_it_is_raised() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_remainder_too_small_for_a_session_is_spent() {
+    let _feed = feed(vec![wifi(), cellular()]).await;
+    let gateway = Gateway::start().await;
+    let relays = Relays::towards(gateway.address).await;
+    tokio::spawn(echo(gateway));
+    relays.primary.set(Weather::Blackhole);
+    let poor = connector(&relays, |builder| {
+        builder
+            .budget(Some(8_000))
+            .connect_timeout(Duration::from_millis(600))
+    });
+    let error = poor.connect("gateway.example:443").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(relays.backup_dials(), 0);
+    let enough = connector(&relays, |builder| builder.budget(Some(1_000_000)));
+    ask(&mut connect(&enough).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roaming_spends_nothing() {
     let mut roaming = cellular();
     roaming.cost = Cost::Roaming;

@@ -33,6 +33,10 @@ pub use builder::ConnectorBuilder;
 pub(crate) use live::tune_leg;
 pub use paths::InterfaceSelector;
 
+/// With less than this left, a session on the backup would be closed again by its first frames: it keeps some of
+/// its budget back for control frames.
+const LEAST_BUDGET: u64 = 8 * 1024;
+
 /// What a peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -146,7 +150,9 @@ impl Connector {
 
     /// The paths to race, in order. With a spent budget the backup is no way to connect while there is a primary.
     fn racing(&self, plan: &Plan) -> Vec<crate::Path> {
-        let spent = self.budget.remaining() == Some(0) && plan.path(Role::Primary).is_some();
+        let rest = self.budget.remaining();
+        let spent =
+            rest.is_some_and(|rest| rest < LEAST_BUDGET) && plan.path(Role::Primary).is_some();
         plan.paths()
             .filter(|path| !(spent && path.role() == Role::Backup))
             .cloned()
