@@ -1,5 +1,7 @@
 //! Local connections, each over a connection of its own; and how a gateway ends.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};

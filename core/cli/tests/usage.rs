@@ -1,5 +1,7 @@
 //! What is wrong with the command line is told in one line, with exit code 64.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{complaint, output};
