@@ -88,11 +88,16 @@ impl Path {
 /// iOS, `NWConnection` wakes the modem and does DNS64) brings its own.
 pub trait Dialer: fmt::Debug + Send + Sync {
     /// Opens a stream to `target` over `path`; ready when the peer has answered. Dropping the future cancels the
-    /// attempt. Names are to be resolved over the path itself.
+    /// attempt. Names are to be resolved over the path itself, and a further leg of a connection goes to the server that
+    /// the first one reached: see [`Target::reached_at`].
     fn dial(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<LegStream>>;
 }
 
 /// TCP sockets bound to the path's interface, names resolved per path, its addresses raced as RFC 8305 says.
+///
+/// A further leg of a connection goes to the address that the first one reached, if a lookup on its path finds it or the
+/// path has that address family; only where neither is so (as behind NAT64 with a name whose servers have changed) are
+/// all addresses of the lookup tried.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct SocketDialer {}
@@ -110,11 +115,89 @@ impl Dialer for SocketDialer {
         let (path, target) = (path.clone(), target.clone());
         Box::pin(async move {
             let found =
-                twinpath_socket::resolve(target.host(), target.port(), &path.binding()).await?;
-            let addresses = permitted(found, &path, &target)?;
+                twinpath_socket::resolve(target.host(), target.port(), &path.binding()).await;
+            let Some(reached) = target.reached_at() else {
+                let addresses = permitted(found?, &path, &target)?;
+                return race_addresses(addresses, &path).await.map(LegStream::Tcp);
+            };
+            let reached = SocketAddr::new(reached, target.port());
+            let same = addresses_of(reached, found.as_deref().unwrap_or_default(), &path);
+            if !same.is_empty() {
+                let addresses = permitted(same, &path, &target)?;
+                match race_addresses(addresses, &path).await {
+                    // The path does not lead to that address, whatever its interface has.
+                    Err(error) if leads_nowhere(&error) && found.is_ok() => {}
+                    result => return result.map(LegStream::Tcp),
+                }
+            }
+            let addresses = permitted(found?, &path, &target)?;
             race_addresses(addresses, &path).await.map(LegStream::Tcp)
         })
     }
+}
+
+/// How the server at `reached` is written among the addresses that a lookup on `path` found. If it is not among them,
+/// the address itself, if the path has that family; else nothing.
+///
+/// A lookup gives the addresses of several servers, not always the same ones nor in the same order; another server would
+/// not know the session, and might begin a second one with the same data.
+fn addresses_of(reached: SocketAddr, found: &[SocketAddr], path: &Path) -> Vec<SocketAddr> {
+    let same: Vec<_> = found
+        .iter()
+        .copied()
+        .filter(|address| is_same_server(address.ip(), reached.ip()))
+        .collect();
+    if !same.is_empty() {
+        return same;
+    }
+    let direct = untranslated(reached.ip());
+    if has_family_of(path, direct) {
+        vec![SocketAddr::new(direct, reached.port())]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Whether two addresses are one server's: equal, or one the other's translation (NAT64, RFC 6052: with the usual
+/// prefixes of 96 bits, the last 32 are the IPv4 address; the prefix is the network's own choice).
+pub(crate) fn is_same_server(one: IpAddr, other: IpAddr) -> bool {
+    match (one.to_canonical(), other.to_canonical()) {
+        (IpAddr::V4(v4), IpAddr::V6(v6)) | (IpAddr::V6(v6), IpAddr::V4(v4)) => {
+            v6.octets()[12..] == v4.octets()
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// The IPv4 address in one with NAT64's well-known prefix, which leads nowhere in another network.
+fn untranslated(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => match v6.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
+                let [.., a, b, c, d] = v6.octets();
+                [a, b, c, d].into()
+            }
+            _ => address,
+        },
+        IpAddr::V4(_) => address,
+    }
+}
+
+fn has_family_of(path: &Path, address: IpAddr) -> bool {
+    // What the system's own route can reach, its errors tell.
+    path.interface().is_none_or(|interface| {
+        interface.addresses.iter().any(|own| match own {
+            IpAddr::V4(_) => address.is_ipv4(),
+            IpAddr::V6(v6) => address.is_ipv6() && !v6.is_unicast_link_local(),
+        })
+    })
+}
+
+fn leads_nowhere(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable
+    )
 }
 
 /// The addresses that may be dialled on that path.
@@ -223,6 +306,75 @@ mod tests {
         assert!(permitted(addresses(&["192.168.1.2:1"]), &backup, &target).is_err());
         let named = Path::over(Role::Backup, wwan0, false);
         assert!(permitted(addresses(&["192.168.1.2:1"]), &named, &target).is_ok());
+    }
+
+    fn interface(list: &[&str]) -> Path {
+        let mut wwan0 = Interface::new("wwan0", 3, InterfaceKind::Cellular);
+        wwan0.addresses = list.iter().map(|text| text.parse().unwrap()).collect();
+        Path::over(Role::Backup, Arc::new(wwan0), true)
+    }
+
+    #[test]
+    fn a_further_leg_goes_to_the_server_of_the_first() {
+        let both = interface(&["10.9.9.9", "2001:db8::9"]);
+        let only_v6 = interface(&["2001:db8::9", "fe80::9"]);
+        let only_v4 = interface(&["10.9.9.9", "fe80::9"]);
+        let towards = |reached: &str, found: &[&str], path: &Path| {
+            addresses_of(reached.parse().unwrap(), &addresses(found), path)
+        };
+        // Among several, whatever their order.
+        assert_eq!(
+            towards(
+                "192.0.2.2:1",
+                &["192.0.2.1:1", "[2001:db8::1]:1", "192.0.2.2:1"],
+                &both
+            ),
+            addresses(&["192.0.2.2:1"])
+        );
+        // A lookup that finds others, or nothing.
+        for found in [&["192.0.2.1:1"][..], &[]] {
+            assert_eq!(
+                towards("192.0.2.2:1", found, &both),
+                addresses(&["192.0.2.2:1"])
+            );
+        }
+        // Behind NAT64, with any prefix, and back.
+        let translated = ["[64:ff9b::192.0.2.1]:1", "[2001:db8:64::192.0.2.2]:1"];
+        assert_eq!(
+            towards("192.0.2.2:1", &translated, &only_v6),
+            addresses(&translated[1..])
+        );
+        assert_eq!(
+            towards(
+                "[2001:db8:64::192.0.2.2]:1",
+                &["192.0.2.1:1", "192.0.2.2:1"],
+                &only_v4
+            ),
+            addresses(&["192.0.2.2:1"])
+        );
+        assert_eq!(
+            towards("[64:ff9b::192.0.2.2]:1", &[], &only_v4),
+            addresses(&["192.0.2.2:1"])
+        );
+        // Not to be reached there: the whole lookup has to do.
+        assert_eq!(towards("192.0.2.2:1", &translated[..1], &only_v6), []);
+        assert_eq!(towards("[2001:db8::2]:1", &["192.0.2.1:1"], &only_v4), []);
+    }
+
+    #[tokio::test]
+    async fn a_name_of_two_servers_leads_to_the_one_that_was_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await;
+        // Only Linux has the whole of 127.0.0.0/8.
+        let Ok(listener) = listener else { return };
+        let port = listener.local_addr().unwrap().port();
+        let _other = tokio::net::TcpListener::bind(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let reached = "127.0.0.2".parse().ok();
+        let target = Target::new("localhost", port).with_reached_at(reached);
+        let path = Path::system_route(Role::Primary);
+        let stream = SocketDialer::new().dial(&path, &target).await.unwrap();
+        assert_eq!(stream.peer_address(), reached);
     }
 
     #[cfg(target_os = "linux")]

@@ -12,6 +12,7 @@ pub struct Target {
     host: String,
     port: u16,
     announced: bool,
+    reached_at: Option<IpAddr>,
 }
 
 impl Target {
@@ -22,6 +23,7 @@ impl Target {
             host: host.into(),
             port,
             announced: false,
+            reached_at: None,
         }
     }
 
@@ -35,6 +37,21 @@ impl Target {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// For the further legs of a connection: the address at which the first one reached the peer, where that is known.
+    ///
+    /// Several servers may answer to one name, and only the one that has the session can take a leg of it. So a further
+    /// leg goes to this address, wherever the path leads there; a name that is looked up anew says how the address is
+    /// written on that path (NAT64).
+    #[must_use]
+    pub const fn reached_at(&self) -> Option<IpAddr> {
+        self.reached_at
+    }
+
+    pub(crate) const fn with_reached_at(mut self, address: Option<IpAddr>) -> Self {
+        self.reached_at = address;
+        self
     }
 
     /// A target that the peer has named: it must not lead a leg to this device or the network beside it.

@@ -14,7 +14,7 @@ use super::builder::Options;
 use super::paths::Plan;
 use super::race::Runners;
 use super::watch::Watch;
-use crate::dialer::{Path, is_beside};
+use crate::dialer::{Path, is_beside, is_same_server};
 use crate::driver::{BoxFuture, DialFailure, DialedLeg, LegDialer, LegStream, Shared};
 use crate::mode::Mode;
 use crate::target::Target;
@@ -72,6 +72,7 @@ impl Live {
         first: (&Path, &LegStream),
     ) -> Arc<Self> {
         let (path, stream) = first;
+        let target = target.with_reached_at(stream.peer_address());
         let beside = match stream {
             LegStream::Tcp(tcp) => tcp.peer_addr().is_ok_and(|peer| is_beside(peer.ip())),
             LegStream::Other(_) => target.address().is_some_and(is_beside),
@@ -166,6 +167,24 @@ impl Live {
         (spare.since.elapsed() < SPARE_AGE).then_some(spare.dialing)
     }
 
+    /// The spare was dialled before it was known which server has the session: it is used if it leads there.
+    fn check_spare(self: &Arc<Self>, spare: Dialing, path: &Path) -> Dialing {
+        let (live, path) = (Arc::clone(self), path.clone());
+        Box::pin(async move {
+            let stream = spare.await?;
+            let elsewhere = live
+                .target
+                .reached_at()
+                .zip(stream.peer_address())
+                .is_some_and(|(reached, peer)| !is_same_server(reached, peer));
+            if elsewhere {
+                stream.abort();
+                return live.options.dialer.dial(&path, &live.target).await;
+            }
+            Ok(stream)
+        })
+    }
+
     fn dialing(&self, path: &Path, target: DialTarget) -> Result<Dialing, DialFailure> {
         let dialer = &self.options.dialer;
         let addresses = match target {
@@ -233,7 +252,7 @@ impl LegDialer for LegSource {
             });
         };
         let dialing = match (live.take_spare(role), &target) {
-            (Some(spare), DialTarget::Original) => Ok(spare),
+            (Some(spare), DialTarget::Original) => Ok(live.check_spare(spare, &path)),
             _ => live.dialing(&path, target),
         };
         Box::pin(async move {

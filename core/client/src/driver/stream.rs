@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -20,6 +21,12 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
 
     /// The smoothed round-trip time, where the stream knows it.
     fn rtt(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The address of the peer's end, where the stream knows it. Further legs go to the same
+    /// ([`Target::reached_at`](crate::Target::reached_at)).
+    fn peer_address(&self) -> Option<IpAddr> {
         None
     }
 }
@@ -49,6 +56,17 @@ impl LegStream {
                 .ok()
                 .and_then(|health| health.srtt),
             Self::Other(other) => other.rtt(),
+        }
+    }
+
+    /// The address of the peer's end, where it is known.
+    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp
+                .peer_addr()
+                .ok()
+                .map(|address| address.ip().to_canonical()),
+            Self::Other(other) => other.peer_address(),
         }
     }
 
