@@ -25,8 +25,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use twinpath::driver::{BoxFuture, ByteStream, LegStream};
 use twinpath::{
-    Connection, Connector, ConnectorBuilder, Cost, Dialer, ErrorKind, Event, Events, Interface,
-    InterfaceKind, Mode, ModeReason, Path, Peer, Protection, Role, Standby, Target, Unprotected,
+    Connection, Connector, ConnectorBuilder, Cost, Dialer, ErrorKind, Event, EventKind, Events,
+    Interface, InterfaceKind, Mode, ModeReason, Path, Peer, Protection, Role, Standby, Target,
+    Unprotected,
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -436,6 +437,63 @@ async fn any_server_gets_a_plain_connection_that_says_so() {
     assert!(connection.read_chunk(10).await.unwrap().is_none());
     let summary = connection.close().await;
     assert_eq!((summary.written, summary.read), (4, 4));
+}
+
+/// Opens plain sockets that no interface of the test has to do with, as through a proxy on this device.
+#[derive(Debug)]
+struct Proxied {
+    gateway: SocketAddr,
+    reached_at: std::sync::Mutex<Vec<Option<std::net::IpAddr>>>,
+}
+
+impl Dialer for Proxied {
+    fn dial(&self, _: &Path, target: &Target) -> BoxFuture<io::Result<LegStream>> {
+        self.reached_at.lock().unwrap().push(target.reached_at());
+        let gateway = self.gateway;
+        Box::pin(async move { Ok(TcpStream::connect(gateway).await?.into()) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leg_over_an_address_of_no_interface_lives() {
+    let elsewhere = |mut interface: Interface, last| {
+        interface.addresses = vec![[192, 0, 2, last].into()];
+        interface
+    };
+    let list = || vec![elsewhere(wifi(), 1), elsewhere(cellular(), 2)];
+    let _feed = feed(list()).await;
+    let gateway = Gateway::start().await;
+    let dialer = Arc::new(Proxied {
+        gateway: gateway.address,
+        reached_at: std::sync::Mutex::default(),
+    });
+    tokio::spawn(echo(gateway));
+    let connector = Connector::builder()
+        .peer(Peer::Gateway)
+        .dialer(Arc::clone(&dialer) as _)
+        .respect_mandates(false)
+        .standby(Standby::Warm)
+        .build()
+        .unwrap();
+    let mut connection = connect(&connector).await;
+    let mut events = connection.events();
+    until(&mut events, protected).await;
+    ask(&mut connection).await;
+    let mut more = list();
+    more[0].addresses.push([192, 0, 2, 9].into());
+    twinpath_socket::feed_interfaces(more);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    ask(&mut connection).await;
+    let lost = |event: &Event| matches!(event.kind(), EventKind::LegDown | EventKind::Failover);
+    assert!(!all(&mut events).iter().any(lost));
+    let (first, further) = {
+        let asked = dialer.reached_at.lock().unwrap();
+        (asked[0], asked[1..].to_vec())
+    };
+    assert_eq!(first, None);
+    // Further legs are asked for where the first one led.
+    assert!(!further.is_empty());
+    assert!(further.iter().all(|it| *it == "127.0.0.1".parse().ok()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,9 +43,47 @@ pub(super) struct Live {
 struct State {
     plan: Plan,
     shared: Weak<Shared>,
-    /// The addresses that the newest leg of each path is bound to, where they are known.
-    bound: [Option<IpAddr>; 2],
+    /// What the newest leg of each path is bound to, where that is known.
+    bound: [Option<Bound>; 2],
     spare: Option<Spare>,
+}
+
+/// The address at this end of a leg.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    address: IpAddr,
+    /// The path's interface has been seen to have it: only then does its absence mean something. A dialer may return
+    /// sockets that leave by another interface (a proxy on this device, a tunnel).
+    owned: bool,
+}
+
+impl Bound {
+    fn of(stream: &LegStream, path: &Path, interfaces: &[Interface]) -> Option<Self> {
+        let LegStream::Tcp(tcp) = stream else {
+            return None;
+        };
+        let address = tcp.local_addr().ok()?.ip().to_canonical();
+        let mut bound = Self {
+            address,
+            owned: false,
+        };
+        bound.learn(path, interfaces);
+        Some(bound)
+    }
+
+    /// Looks at a newer list of interfaces, which may have the address before the path's plan knew of it.
+    fn learn(&mut self, path: &Path, interfaces: &[Interface]) {
+        self.owned |= interfaces.iter().any(|interface| {
+            let serves = path
+                .interface()
+                .is_none_or(|serving| serving.name == interface.name);
+            serves && interface.up && interface.addresses.contains(&self.address)
+        });
+    }
+
+    fn owned(self) -> Option<IpAddr> {
+        self.owned.then_some(self.address)
+    }
 }
 
 /// The attempt of the connect race that came second.
@@ -70,6 +108,7 @@ impl Live {
         watch: Arc<Watch>,
         plan: Plan,
         first: (&Path, &LegStream),
+        known: &[Interface],
     ) -> Arc<Self> {
         let (path, stream) = first;
         let target = target.with_reached_at(stream.peer_address());
@@ -78,7 +117,7 @@ impl Live {
             LegStream::Other(_) => target.address().is_some_and(is_beside),
         };
         let mut bound = [None, None];
-        bound[index(path.role())] = local_address(stream);
+        bound[index(path.role())] = Bound::of(stream, path, known);
         let state = State {
             plan,
             shared: Weak::new(),
@@ -129,7 +168,11 @@ impl Live {
             Some(&state.plan),
         );
         let changes = Role::ALL.map(|role| {
-            let bound = state.bound[index(role)];
+            let bound = &mut state.bound[index(role)];
+            if let (Some(bound), Some(path)) = (bound.as_mut(), plan.path(role)) {
+                bound.learn(path, interfaces);
+            }
+            let bound = bound.and_then(Bound::owned);
             change(state.plan.path(role), plan.path(role), bound, interfaces)
         });
         let (mode, reason) = (plan.mode, plan.reason.clone());
@@ -263,7 +306,8 @@ impl LegDialer for LegSource {
                 ))
             })?;
             tune_leg(&stream);
-            live.lock().bound[index(role)] = local_address(&stream);
+            let interfaces = live.watch.interfaces().unwrap_or_default();
+            live.lock().bound[index(role)] = Bound::of(&stream, &path, &interfaces);
             Ok(DialedLeg::new(stream, Some(Arc::new(path.info()))))
         })
     }
@@ -370,16 +414,6 @@ fn change(
             }
         }
         _ => Change::Moved,
-    }
-}
-
-fn local_address(stream: &LegStream) -> Option<IpAddr> {
-    match stream {
-        LegStream::Tcp(tcp) => tcp
-            .local_addr()
-            .ok()
-            .map(|address| address.ip().to_canonical()),
-        LegStream::Other(_) => None,
     }
 }
 

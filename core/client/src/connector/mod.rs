@@ -204,6 +204,7 @@ impl Connector {
             Arc::clone(&self.watch),
             plan,
             (&won.path, &won.stream),
+            known,
         );
         if let Some((path, dialing)) = won.other.filter(|(path, _)| race::worth_keeping(path)) {
             if self.options.is_warm() {
