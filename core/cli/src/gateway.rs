@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::runtime::Runtime;
-use twinpath_gateway::{Forwarder, KeyFile, ProxyProtocol, ShutdownHandle};
+use twinpath_gateway::{Forwarder, KeyFile, Limits, ProxyProtocol, ShutdownHandle};
 
 use crate::exit::{self, Failure};
 
@@ -99,6 +99,22 @@ pub(crate) fn run(args: Args) -> ExitCode {
     exit::with(serve(args))
 }
 
+/// Raises the number of descriptors that the process may have open, and warns if it is too low for the sessions that
+/// the gateway would take: the system would then refuse new connections before the gateway does.
+fn raise_descriptor_limit() {
+    // Two legs and a connection to the service.
+    const PER_SESSION: u64 = 3;
+    let sessions = Limits::default().sessions as u64;
+    let needed = sessions * PER_SESSION;
+    match twinpath_socket::raise_descriptor_limit() {
+        Ok(limit) if limit < needed => log::warn!(
+            "{limit} open files allowed, and {sessions} sessions need {needed}; raise the limit (ulimit -n, LimitNOFILE=)"
+        ),
+        Ok(_) => {}
+        Err(error) => log::warn!("the limit of open files cannot be raised: {error}"),
+    }
+}
+
 fn serve(args: Args) -> Result<(), Failure> {
     let runtime = Runtime::new().map_err(Failure::not_connected)?;
     let result = runtime.block_on(async {
@@ -108,6 +124,7 @@ fn serve(args: Args) -> Result<(), Failure> {
         let signals = Signals::listen().map_err(Failure::not_connected)?;
         tokio::spawn(signals.advance(shutdown));
         announce(&gateway);
+        raise_descriptor_limit();
         let report = gateway.run().await;
         if report.clean {
             log::info!("ended after {:.1} s", report.drained_for.as_secs_f32());

@@ -171,3 +171,27 @@ fn an_idle_gateway_ends_at_once_and_a_taken_port_is_told() {
     running.signal("-INT");
     assert_eq!(running.wait(), Some(0));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_gateway_takes_all_the_descriptors_it_may_have_and_says_if_they_are_few() {
+    let program = env!("CARGO_BIN_EXE_twinpath");
+    let script = format!(
+        "ulimit -S -n 256; ulimit -H -n 600; \
+         exec {program} gateway --listen 127.0.0.1:0 --to 127.0.0.1:9"
+    );
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).env_remove("RUST_LOG");
+    let mut running = Running::start(command.stderr(Stdio::piped()));
+    let (_, _, mut rest) = listening(running.0.stderr.take().unwrap());
+    let mut warning = String::new();
+    rest.read_line(&mut warning).unwrap();
+    assert!(
+        warning.contains("600 open files") && warning.contains("30000"),
+        "{warning}"
+    );
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.0.id())).unwrap();
+    let line = limits.lines().find(|it| it.starts_with("Max open files"));
+    let words: Vec<_> = line.unwrap().split_whitespace().collect();
+    assert_eq!(words[3..5], ["600", "600"]);
+}

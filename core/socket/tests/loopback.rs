@@ -12,6 +12,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+#[cfg(target_os = "linux")]
+use twinpath_socket::raise_descriptor_limit;
 use twinpath_socket::{
     Binding, ConnectOptions, ListenOptions, abort, connect, listen, now_boottime, resolve,
     tcp_health, tune,
@@ -87,6 +89,19 @@ async fn only_a_leg_ends_when_its_peer_keeps_the_window_closed() {
             assert_eq!(SockRef::from(stream).tcp_user_timeout().unwrap(), limit);
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_of_descriptors_is_the_hard_one() {
+    let raised = raise_descriptor_limit().unwrap();
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let words: Vec<_> = line.unwrap().split_whitespace().collect();
+    let numbers: Vec<u64> = words[3..5].iter().map(|it| it.parse().unwrap()).collect();
+    assert_eq!(numbers, [raised, raised]);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(super) mod clock;
+#[cfg(unix)]
+pub(super) mod descriptors;
 #[cfg(any(target_os = "android", target_vendor = "apple"))]
 pub(super) mod ifaddrs;
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
