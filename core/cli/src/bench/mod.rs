@@ -5,6 +5,7 @@ mod contenders;
 mod content;
 mod echo;
 mod json;
+mod lateness;
 mod measure;
 mod page;
 mod rows;

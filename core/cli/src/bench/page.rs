@@ -67,11 +67,7 @@ fn footer(rows: &[Row], bench: &Bench, took: Duration) -> String {
         }
         for trouble in &row.troubles {
             let trouble = escape(trouble);
-            let _ = write!(
-                text,
-                "<li><b>{}</b>: a run proved nothing: {trouble}.</li>",
-                row.name
-            );
+            let _ = write!(text, "<li><b>{}</b>: {trouble}.</li>", row.name);
         }
     }
     let _ = write!(

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -50,12 +50,7 @@ impl Scene {
             .build()?;
         // As operators do: what comes over cellular from Wi-Fi's address goes nowhere.
         world.server().sysctl("ipv4/conf/all/rp_filter", "1")?;
-        for host in [world.client(), world.server()] {
-            // What phones and servers have unless somebody chose another; without it, whatever there is.
-            if let Err(error) = host.sysctl("ipv4/tcp_congestion_control", "cubic") {
-                log::warn!("TCP is not cubic: {error}");
-            }
-        }
+        choose_congestion_control(&world);
         serve(&world)?;
         if contender == Contender::Kernel {
             world.mptcp_endpoint_backup(CELLULAR)?;
@@ -103,6 +98,27 @@ impl Scene {
         Err(Trouble::new(
             "the fault did not strike: Wi-Fi dropped nothing",
         ))
+    }
+}
+
+/// What TCP uses in every scene.
+static CONGESTION_CONTROL: OnceLock<&str> = OnceLock::new();
+
+pub(super) fn congestion_control() -> &'static str {
+    CONGESTION_CONTROL
+        .get()
+        .copied()
+        .unwrap_or("as the system has it")
+}
+
+/// What phones and servers have unless somebody chose another; a machine may keep it for itself.
+fn choose_congestion_control(world: &World) {
+    let set = |name: &&str| {
+        let mut hosts = [world.client(), world.server()].into_iter();
+        hosts.all(|host| host.sysctl("ipv4/tcp_congestion_control", name).is_ok())
+    };
+    if let Some(name) = ["cubic", "reno"].into_iter().find(set) {
+        let _ = CONGESTION_CONTROL.set(name);
     }
 }
 

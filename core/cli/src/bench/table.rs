@@ -63,7 +63,7 @@ pub(super) fn text(table: &[Row], bench: &Bench, took: Duration) -> String {
     }
     for row in table {
         for trouble in &row.troubles {
-            let _ = writeln!(text, "{}: a run proved nothing: {trouble}.", row.name);
+            let _ = writeln!(text, "{}: {trouble}.", row.name);
         }
     }
     text
@@ -74,8 +74,9 @@ pub(super) fn conditions(bench: &Bench, took: Duration) -> String {
     let length = if bench.quick { ", with --quick" } else { "" };
     format!(
         "Median / worst of {} runs of each contender{length}, in {:.0} s. Wi-Fi has 50 Mbit/s and 20 ms, cellular 20 \
-         Mbit/s and 60 ms, queues hold 128 KB; TCP is cubic, MPTCP the kernel's with its defaults.\n",
+         Mbit/s and 60 ms, queues hold 128 KB; TCP is {}, MPTCP the kernel's with its defaults.\n",
         bench.runs,
-        took.as_secs_f64()
+        took.as_secs_f64(),
+        super::scene::congestion_control(),
     )
 }

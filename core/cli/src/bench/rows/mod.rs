@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::contenders::{self, Contender};
 use super::content;
+use super::lateness;
 use super::measure::{Row, Runs, Target, Unit};
 use super::scene::Scene;
 use super::trouble::Trouble;
@@ -141,6 +142,11 @@ struct Collected<T> {
     troubles: Vec<String>,
 }
 
+/// A run in which a thread of this machine woke that late is done again …
+const TOO_LATE: Duration = Duration::from_millis(20);
+/// … this often at most.
+const REPEATS: u32 = 3;
+
 /// Lets every contender do the same, `bench.runs` times.
 fn collect<T: Send>(
     bench: &Bench,
@@ -155,31 +161,27 @@ fn collect<T: Send>(
         troubles: Vec::new(),
     };
     for run in 0..bench.runs {
-        bench.say(format_args!("{what}: run {} of {}", run + 1, bench.runs));
-        let attempt = |contender| {
-            thread::scope(|scope| {
-                let thread = scope.spawn(|| one(contender, run));
-                let panicked = |_| Err(Trouble::new("the run panicked"));
-                thread.join().unwrap_or_else(panicked)
-            })
-        };
-        let mut outcomes: Vec<(Contender, Result<T, Trouble>)> = match order {
-            Order::SideBySide => thread::scope(|scope| {
-                let threads: Vec<_> = contenders
-                    .iter()
-                    .map(|it| (*it, scope.spawn(|| attempt(*it))))
-                    .collect();
-                let join = |(it, thread): (_, thread::ScopedJoinHandle<'_, _>)| {
-                    let panicked = |_| Err(Trouble::new("the run panicked"));
-                    (it, thread.join().unwrap_or_else(panicked))
-                };
-                threads.into_iter().map(join).collect()
-            }),
-            Order::InTurn => {
-                let mut turns = contenders.clone();
-                turns.rotate_left(run as usize % contenders.len().max(1));
-                turns.into_iter().map(|it| (it, attempt(it))).collect()
+        let mut repeats = 0;
+        let mut outcomes = loop {
+            bench.say(format_args!("{what}: run {} of {}", run + 1, bench.runs));
+            lateness::reset();
+            let outcomes = once(&contenders, order, run, &one);
+            let late = lateness::worst();
+            if late < TOO_LATE {
+                break outcomes;
             }
+            let late = late.as_millis();
+            bench.say(format_args!(
+                "{what}: this machine itself was {late} ms late"
+            ));
+            if repeats == if bench.quick { 1 } else { REPEATS } {
+                collected.troubles.push(format!(
+                    "run {} counts although this machine itself was {late} ms late",
+                    run + 1
+                ));
+                break outcomes;
+            }
+            repeats += 1;
         };
         for (contender, results) in &mut collected.results {
             let Some(at) = outcomes.iter().position(|(it, _)| it == contender) else {
@@ -188,7 +190,7 @@ fn collect<T: Send>(
             match outcomes.swap_remove(at).1 {
                 Ok(result) => results.push(result),
                 Err(trouble) => {
-                    let text = format!("{contender}, run {}: {trouble}", run + 1);
+                    let text = format!("{contender}, run {}, proved nothing: {trouble}", run + 1);
                     bench.say(format_args!("{what}: {text}"));
                     collected.troubles.push(text);
                 }
@@ -196,6 +198,38 @@ fn collect<T: Send>(
         }
     }
     collected
+}
+
+type Outcomes<T> = Vec<(Contender, Result<T, Trouble>)>;
+
+/// One run of all contenders.
+fn once<T: Send>(
+    contenders: &[Contender],
+    order: Order,
+    run: u32,
+    one: &(impl Fn(Contender, u32) -> Result<T, Trouble> + Sync),
+) -> Outcomes<T> {
+    let panicked = |_| Err(Trouble::new("the run panicked"));
+    thread::scope(|scope| {
+        let start = |it: &Contender| {
+            let contender = *it;
+            (contender, scope.spawn(move || one(contender, run)))
+        };
+        let join = |(it, thread): (Contender, thread::ScopedJoinHandle<'_, _>)| {
+            (it, thread.join().unwrap_or_else(panicked))
+        };
+        match order {
+            Order::SideBySide => {
+                let threads: Vec<_> = contenders.iter().map(start).collect();
+                threads.into_iter().map(join).collect()
+            }
+            Order::InTurn => {
+                let mut turns = contenders.to_vec();
+                turns.rotate_left(run as usize % contenders.len().max(1));
+                turns.iter().map(|it| join(start(it))).collect()
+            }
+        }
+    })
 }
 
 impl<T> Collected<T> {
