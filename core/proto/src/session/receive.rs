@@ -232,7 +232,9 @@ impl Session {
             if Some(candidate.id) != leg {
                 continue;
             }
-            candidate.copies_until = None;
+            if candidate.copies_until.take().is_some() {
+                candidate.cover(next.min(end));
+            }
             let Some(at) = newest else { continue };
             debug_assert!(oldest_before.is_some());
             if candidate.suspicion.is_none() {

@@ -34,6 +34,7 @@ impl Session {
         self.last_now = self.last_now.max(now);
         let may_send_data = self.may_send_data(leg);
         let active = self.active;
+        let likely_missing = self.likely_missing();
         let from = self.send.acked();
         let ack = Frame::Ack {
             next: self.recv.ack(),
@@ -65,10 +66,11 @@ impl Session {
         }
         if may_send_data {
             if !leg.sending {
-                leg.cover(from);
+                let copies = leg.role != active && leg.phase == Phase::Up;
+                let start = if copies { likely_missing } else { from };
+                leg.cover(start);
                 leg.sending = true;
-                leg.copies_until = (leg.role != active && leg.phase == Phase::Up)
-                    .then_some(leg.cursor + FIRST_COPIES);
+                leg.copies_until = copies.then_some(leg.cursor + FIRST_COPIES);
             }
             pulled += self.pull_data(index, max, pulled, out, now);
         } else {
@@ -85,6 +87,28 @@ impl Session {
             }
         }
         pulled
+    }
+
+    /// From where on the peer probably lacks what is unacknowledged. In a bulk transfer over a path
+    /// that just died much of it has arrived and only its acknowledgements are lost; the first
+    /// copies are few, and shall be of use. The peer's answer to them corrects a wrong guess.
+    fn likely_missing(&self) -> u64 {
+        let from = self.send.acked();
+        let suspected = self
+            .leg_on(self.active)
+            .filter(|leg| leg.suspicion.is_some());
+        let Some(leg) = suspected.filter(|_| self.send.end() - from > FIRST_COPIES) else {
+            return from;
+        };
+        let way_up = leg.rtt.shortest().unwrap_or_default() / 2;
+        let arrived = leg.last_progress.saturating_sub(leg.rtt.srtt()) + way_up;
+        let last = leg
+            .in_flight
+            .iter()
+            .take_while(|sent| sent.at <= arrived)
+            .last();
+        let guess = last.map_or(from, |sent| sent.end.saturating_sub(MAX_DATA_SENT as u64));
+        guess.clamp(from, self.send.end())
     }
 
     /// Bytes that may still be sent on that leg.
