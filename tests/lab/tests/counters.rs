@@ -98,7 +98,8 @@ fn the_rate_limits_and_can_be_changed_midway() {
     let (time, _) = download(&world, "wlan0", bytes);
     let rate = bytes as f64 * 8.0 / time.as_secs_f64() / 1e6;
     eprintln!("{rate:.1} Mbit/s of payload on a link of 20 Mbit/s");
-    assert!(rate < 20.0 && rate > 14.0, "{rate}");
+    // A busy machine may keep the link from being full, never make it faster.
+    assert!(rate < 20.0 && rate > 7.0, "{rate}");
     world
         .link("wlan0")
         .set(|link| link.rate = Some(Rate::mbit(100)));

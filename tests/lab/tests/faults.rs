@@ -337,11 +337,11 @@ fn a_proxy_acknowledges_in_the_stead_of_a_server_out_of_reach() {
             let start = Instant::now();
             let mut stream = connect_over("wlan0", server).await.unwrap();
             let connected = start.elapsed();
-            assert!(connected >= ms(10) && connected < ms(60), "{connected:?}");
+            assert!(connected >= ms(10) && connected < ms(95), "{connected:?}");
             // The first echo waits for the proxy's own connection as well; the second does not.
             echo(&mut stream, b"hello").await.unwrap();
             let whole = echo(&mut stream, b"hello").await.unwrap();
-            assert!(whole >= ms(100) && whole < ms(160), "{whole:?}");
+            assert!(whole >= ms(100) && whole < ms(400), "{whole:?}");
             wifi.blackhole_behind_pep(Direction::Both);
             let before = wifi.counters();
             stream.write_all(&[1; 5000]).await.unwrap();
