@@ -148,7 +148,11 @@ impl Session {
             let leg = &mut self.legs[index];
             let cursor = leg.cursor.max(self.send.acked());
             leg.cursor = cursor;
-            let limit = leg.copies_until.map_or(limit, |until| limit.min(until));
+            // Never so little that no answer of this leg would come.
+            let least = self.send.acked() + FIRST_COPIES;
+            let limit = leg
+                .copies_until
+                .map_or(limit, |until| limit.min(until.max(least)));
             if cursor >= limit {
                 break;
             }
