@@ -32,8 +32,13 @@ impl Client {
         assert_eq!(back, words.as_bytes());
     }
 
-    /// Ends it in order.
-    pub async fn close(self) -> ConnectionSummary {
+    /// Ends it in order: both ends say that they have finished, then it is closed.
+    pub async fn close(mut self) -> ConnectionSummary {
+        let ending = async {
+            self.connection.shutdown().await?;
+            tokio::io::copy(&mut self.connection, &mut tokio::io::sink()).await
+        };
+        soon("both ends finish", ending).await.unwrap();
         let summary = soon("the connection closes", self.connection.close()).await;
         assert_eq!(summary.error, None, "{:?}", self.tale);
         self.tale.end().await;

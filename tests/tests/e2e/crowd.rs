@@ -1,5 +1,6 @@
 //! Many connections at once.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,10 +10,12 @@ use twinpath::Standby;
 use twinpath_tests::{Client, Fault, Pattern, Scene, Service, Strike, ms, soon};
 
 const CLIENTS: u64 = 100;
-const EVERY: Duration = ms(100);
+const EVERY: Duration = ms(200);
 const MESSAGE: usize = 500;
 /// Messages after the blackhole.
-const AFTER: usize = 15;
+const AFTER: usize = 8;
+/// Two crowds at once would measure the machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Chats until it is told to end and a little longer; says how long it waited at worst.
 async fn chat(number: u64, mut client: Client, mut struck: watch::Receiver<bool>) -> Duration {
@@ -36,6 +39,7 @@ async fn chat(number: u64, mut client: Client, mut struck: watch::Receiver<bool>
 
 /// A hundred of them, while `fault` strikes.
 fn survives(fault: Fault) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let scene = fault.prepare(Scene::before(Service::Echo));
     scene.play(async |scene| {
         let connector = scene.connector().standby(Standby::Warm).build().unwrap();
