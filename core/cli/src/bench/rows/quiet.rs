@@ -14,6 +14,7 @@ use super::{Bench, Contender, Family, Row, Target, Unit};
 use crate::bench::contenders::Line;
 use crate::bench::content::{Check, Content, PORTION};
 use crate::bench::echo::{self, Pace};
+use crate::bench::lateness;
 use crate::bench::measure::Runs;
 use crate::bench::scene::Scene;
 use crate::bench::service::Request;
@@ -159,7 +160,8 @@ fn measure(bench: &Bench) -> Vec<Row> {
         cases.len(),
         bench.long.as_secs()
     ));
-    thread::scope(|scope| {
+    lateness::reset();
+    let mut rows: Vec<Row> = thread::scope(|scope| {
         let threads: Vec<_> = cases
             .iter()
             .map(|case| (*case, scope.spawn(|| one(*case, bench.long))))
@@ -169,7 +171,13 @@ fn measure(bench: &Bench) -> Vec<Row> {
             row(case, bench, thread.join().unwrap_or_else(panicked))
         });
         rows.collect()
-    })
+    });
+    // A silence of the machine is one of the path: neither end can tell them apart.
+    let late = lateness::worst().as_millis();
+    for note in rows.iter_mut().filter_map(|row| row.note.as_mut()) {
+        note.push_str(&format!("; this machine itself was up to {late} ms late"));
+    }
+    rows
 }
 
 fn row(case: Case, bench: &Bench, seen: Result<Seen, Trouble>) -> Row {
