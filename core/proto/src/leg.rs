@@ -11,6 +11,8 @@ use crate::types::{LegId, Role};
 use crate::wire::frame::Frame;
 use crate::wire::reader::FrameReader;
 
+/// Time over which the rate of acknowledgements is measured.
+const RATE_WINDOW: Duration = Duration::from_millis(10);
 /// More are not waited for.
 const MAX_PINGS: usize = 64;
 /// More records are merged: a merged one keeps the earliest time.
@@ -81,6 +83,9 @@ pub(crate) struct Leg {
     pub(crate) copies_until: Option<u64>,
     pub(crate) fin_sent: bool,
     pub(crate) in_flight: VecDeque<Sent>,
+    /// Bytes per second that were acknowledged of late, and since when they are counted.
+    rate: u64,
+    rate_since: (Time, u64),
     pub(crate) pings: VecDeque<Ping>,
     pub(crate) rtt: Rtt,
     pub(crate) opened_at: Time,
@@ -128,6 +133,8 @@ impl Leg {
             copies_until: None,
             fin_sent: false,
             in_flight: VecDeque::new(),
+            rate: 0,
+            rate_since: (now, 0),
             pings: VecDeque::new(),
             rtt: estimate,
             opened_at: now,
@@ -220,6 +227,24 @@ impl Leg {
             self.in_flight = VecDeque::new();
         }
         newest
+    }
+
+    /// Everything below `next` was acknowledged on this leg.
+    pub(crate) fn note_rate(&mut self, next: u64, now: Time) {
+        let (since, from) = self.rate_since;
+        let passed = now.saturating_since(since);
+        if passed >= RATE_WINDOW {
+            let bytes = u128::from(next.saturating_sub(from));
+            self.rate = (bytes * 1_000_000 / passed.as_micros().max(1)) as u64;
+            self.rate_since = (now, next);
+        }
+    }
+
+    /// What the peer took while its last acknowledgements were lost: half the shortest round trip
+    /// at the rate of late.
+    pub(crate) fn taken_unheard(&self) -> u64 {
+        let way = self.rtt.shortest().unwrap_or_default() / 2;
+        (u128::from(self.rate) * way.as_micros() / 1_000_000) as u64
     }
 
     /// When the oldest thing was sent that has no answer.

@@ -241,6 +241,7 @@ impl Session {
                 candidate.rtt.sample(now.saturating_since(at));
             }
             candidate.last_progress = now;
+            candidate.note_rate(next, now);
             if candidate.role == Role::Primary {
                 carried = next.saturating_sub(before);
             }

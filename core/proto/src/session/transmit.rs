@@ -14,6 +14,8 @@ use crate::wire::frame::{DATA_HEADER_LEN, Frame, MAX_DATA_SENT, data_header};
 
 /// An ACK frame.
 const ACK_LEN: u64 = 20;
+/// The guess of what the peer lacks begins this much too early.
+const GUESS_MARGIN: u64 = 4096;
 /// The first flight of an idle TCP connection: more would only stand before what is missing.
 const FIRST_COPIES: u64 = 14 * 1024;
 
@@ -100,14 +102,7 @@ impl Session {
         let Some(leg) = suspected.filter(|_| self.send.end() - from > FIRST_COPIES) else {
             return from;
         };
-        let way_up = leg.rtt.shortest().unwrap_or_default() / 2;
-        let arrived = leg.last_progress.saturating_sub(leg.rtt.srtt()) + way_up;
-        let last = leg
-            .in_flight
-            .iter()
-            .take_while(|sent| sent.at <= arrived)
-            .last();
-        let guess = last.map_or(from, |sent| sent.end.saturating_sub(MAX_DATA_SENT as u64));
+        let guess = from + leg.taken_unheard().saturating_sub(GUESS_MARGIN);
         guess.clamp(from, self.send.end())
     }
 
