@@ -60,7 +60,7 @@ impl SendBuffer {
     /// The peer takes that many bytes more than it has acknowledged: twice as many are kept ready,
     /// and not more, which would only fall out of the caches.
     pub(crate) fn expect_window(&mut self, window: u64) {
-        self.useful = self.useful.max(window * 2);
+        self.useful = self.useful.max(window.saturating_mul(2));
     }
 
     pub(crate) const fn is_finished(&self) -> bool {
