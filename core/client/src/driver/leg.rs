@@ -1,5 +1,10 @@
 //! Reading and writing one leg without waiting.
 
+#![allow(
+    clippy::missing_const_for_thread_local,
+    reason = "it is const; the lint does not see that where thread locals are emulated"
+)]
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
