@@ -48,6 +48,7 @@
 //! it is bounded by a [`Budget`]: 50 MB a day unless set otherwise, and nothing while roaming or saving data.
 
 mod budget;
+mod chunks;
 pub mod clock;
 mod connection;
 mod connector;
@@ -59,12 +60,14 @@ mod inner;
 mod mode;
 mod monitor;
 mod plain;
+pub mod pool;
 mod record;
 mod split;
 mod stats;
 mod target;
 
 pub use budget::Budget;
+pub use chunks::Chunks;
 pub use connection::Connection;
 pub use connector::{Connector, ConnectorBuilder, InterfaceSelector, Peer, connect_with_backup};
 pub use dialer::{Dialer, Path, SocketDialer};

@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use twinpath_proto::SessionError;
 
+use crate::chunks::Chunks;
 use crate::connection::Inner;
 use crate::error::session_to_io;
 use crate::plain::{PlainRead, PlainWrite};
@@ -23,7 +24,7 @@ pub struct ReadHalf {
     inner: Arc<Inner>,
     plain: Option<PlainRead>,
     /// Reused between reads; empty between polls.
-    pieces: Vec<Bytes>,
+    pieces: Chunks,
 }
 
 /// The writing direction of a [`Connection`](crate::Connection). Dropping it ends the direction.
@@ -33,19 +34,19 @@ pub struct WriteHalf {
 }
 
 impl ReadHalf {
-    pub(crate) const fn over_session(inner: Arc<Inner>) -> Self {
+    pub(crate) fn over_session(inner: Arc<Inner>) -> Self {
         Self {
             inner,
             plain: None,
-            pieces: Vec::new(),
+            pieces: Chunks::default(),
         }
     }
 
-    pub(crate) const fn over_plain(inner: Arc<Inner>, read: PlainRead) -> Self {
+    pub(crate) fn over_plain(inner: Arc<Inner>, read: PlainRead) -> Self {
         Self {
             inner,
             plain: Some(read),
-            pieces: Vec::new(),
+            pieces: Chunks::default(),
         }
     }
 
@@ -79,6 +80,28 @@ impl ReadHalf {
         })
         .await
     }
+
+    /// Takes the next bytes without copying them, in as many pieces as there are at this moment, together at most
+    /// `max`, and appends them to `out`; gives their number, 0 at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As for reads.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: a future that is dropped before it is ready has taken nothing.
+    pub async fn read_chunks(&mut self, max: usize, out: &mut Chunks) -> io::Result<usize> {
+        if let Inner::Session { shared, .. } = &*self.inner {
+            let before = out.remaining();
+            poll_fn(|cx| shared.poll_read(cx, max, out).map_err(session_to_io)).await?;
+            return Ok(out.remaining() - before);
+        }
+        let chunk = self.read_chunk(max).await?.unwrap_or_default();
+        let size = chunk.len();
+        out.push(chunk);
+        Ok(size)
+    }
 }
 
 impl AsyncRead for ReadHalf {
@@ -96,7 +119,7 @@ impl AsyncRead for ReadHalf {
                 // The pieces are copied after the lock is released, so that the driver need not wait for it.
                 ready!(shared.poll_read(cx, buf.remaining(), &mut this.pieces))
                     .map_err(session_to_io)?;
-                for piece in this.pieces.drain(..) {
+                while let Some(piece) = this.pieces.pop() {
                     buf.put_slice(&piece);
                 }
                 Poll::Ready(Ok(()))

@@ -1,25 +1,23 @@
 //! A session carried to the service: the same copying as for two sockets, with a session on one side.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, mem};
 
-use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use tokio::task::coop;
 use tokio::time::timeout;
-use twinpath::{Connection, ReadHalf, WriteHalf};
+use twinpath::{Chunks, Connection, ReadHalf, WriteHalf, pool};
 use twinpath_proto::ResetCode;
 
 use crate::gate::{Gate, Member, PeerInfo};
 use crate::ledger::Ledger;
 use crate::metrics::SessionEnd;
-use crate::splice::{close_on_drop, failure, finish, reset_on_drop, write_all};
+use crate::splice::{close_on_drop, failure, finish, reset_on_drop, write_some};
 use crate::upstream::Upstream;
 
-const CHUNK: usize = 64 * 1024;
-/// What is read from the service in smaller pieces is copied out of its buffer: a kept piece keeps the whole buffer.
-const WORTH_KEEPING: usize = CHUNK / 2;
+/// Taken from the session at once: what waits here for the service is counted nowhere else.
+const PORTION: usize = 64 * 1024;
 /// How long a client may take to acknowledge what the service said before it reset.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -107,14 +105,17 @@ async fn to_service(read: &mut ReadHalf, member: &Member, stream: &TcpStream) ->
             .note(|session| session.set_handed_on(handed_on));
     };
     tell(handed_on);
+    let mut chunks = Chunks::default();
     loop {
-        match read.read_chunk(CHUNK).await {
-            Ok(Some(bytes)) => {
-                write_all(stream, &bytes).await.map_err(Cut::Upstream)?;
-                handed_on += bytes.len() as u64;
-                tell(handed_on);
+        match read.read_chunks(PORTION, &mut chunks).await {
+            Ok(0) => return finish(stream).map_err(Cut::Upstream),
+            Ok(_) => {
+                while !chunks.is_empty() {
+                    let taken = write_some(stream, &mut chunks).await;
+                    handed_on += taken.map_err(Cut::Upstream)? as u64;
+                    tell(handed_on);
+                }
             }
-            Ok(None) => return finish(stream).map_err(Cut::Upstream),
             Err(_) => return Err(Cut::Session),
         }
         coop::consume_budget().await;
@@ -125,28 +126,25 @@ async fn to_client(ledger: &Ledger, stream: &TcpStream, write: &mut WriteHalf) -
     loop {
         stream.readable().await.map_err(Cut::Upstream)?;
         ledger.room().await;
-        let mut buffer = BytesMut::new();
+        let mut buffer = pool::take();
         loop {
-            if buffer.capacity() < CHUNK {
-                buffer = BytesMut::with_capacity(CHUNK);
+            if buffer.capacity() < pool::SIZE {
+                pool::give(mem::replace(&mut buffer, pool::take()));
             }
-            let n = match stream.try_read_buf(&mut buffer) {
+            match stream.try_read_buf(&mut buffer) {
                 Ok(0) => {
                     write.finish();
                     return Ok(());
                 }
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    pool::give(buffer);
+                    break;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Cut::Upstream(error)),
-            };
-            let bytes = if n < WORTH_KEEPING {
-                let copied = Bytes::copy_from_slice(&buffer);
-                buffer.clear();
-                copied
-            } else {
-                buffer.split().freeze()
-            };
+            }
+            let bytes = pool::detach(&mut buffer);
             write.write_bytes(bytes).await.map_err(|_| Cut::Session)?;
             coop::consume_budget().await;
         }

@@ -3,19 +3,22 @@
 //! A buffer is held only while bytes flow. A copy loop that keeps one for its next read costs 128 KiB per idle
 //! connection; this one waits for the socket to become readable first.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::task::coop;
+use twinpath::Chunks;
 
 use crate::metrics::Counter;
 
 /// Read at once; large enough that the calls do not show beside the copying.
 const CHUNK: usize = 64 * 1024;
+/// Pieces written at once.
+const SLICES: usize = 64;
 
 /// Which of the two sockets failed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,24 @@ pub(crate) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Resul
         }
     }
     Ok(())
+}
+
+/// Writes as much of `chunks` as the socket takes at once, when it takes some, and gives the number of bytes.
+pub(crate) async fn write_some(stream: &TcpStream, chunks: &mut Chunks) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let filled = chunks.chunks_vectored(&mut slices);
+    loop {
+        match stream.try_write_vectored(&slices[..filled]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                chunks.advance(n);
+                return Ok(n);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Passes a FIN on. A peer that is gone already shows in the other direction.

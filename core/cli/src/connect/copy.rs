@@ -2,15 +2,12 @@
 
 use std::io;
 
-use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use twinpath::Connection;
+use twinpath::{Chunks, Connection, pool};
 
 /// Taken at once from either side: a few times what the kernel moves in one call.
 pub(super) const PORTION: usize = 256 * 1024;
-/// Read at once from a local connection.
-const LOCAL_PORTION: usize = 64 * 1024;
 
 /// Which of the two sides failed.
 #[derive(Debug)]
@@ -29,25 +26,35 @@ pub(super) async fn both_ways(
     let (from_peer, to_peer) = connection.split();
     let (mut from_local, mut to_local) = local.split();
     let up = async {
-        let mut buffer = BytesMut::new();
         loop {
-            buffer.reserve(LOCAL_PORTION);
-            let read = from_local.read_buf(&mut buffer).await;
-            if read.map_err(Failed::Local)? == 0 {
+            from_local.readable().await.map_err(Failed::Local)?;
+            let mut buffer = pool::take();
+            if from_local
+                .read_buf(&mut buffer)
+                .await
+                .map_err(Failed::Local)?
+                == 0
+            {
                 break;
             }
-            let chunk = buffer.split().freeze();
+            let chunk = pool::detach(&mut buffer);
+            pool::give(buffer);
             to_peer.write_bytes(chunk).await.map_err(Failed::Remote)?;
         }
         to_peer.shutdown().await.map_err(Failed::Remote)
     };
     let down = async {
-        while let Some(chunk) = from_peer
-            .read_chunk(PORTION)
+        let mut chunks = Chunks::default();
+        while from_peer
+            .read_chunks(PORTION, &mut chunks)
             .await
             .map_err(Failed::Remote)?
+            > 0
         {
-            to_local.write_all(&chunk).await.map_err(Failed::Local)?;
+            to_local
+                .write_all_buf(&mut chunks)
+                .await
+                .map_err(Failed::Local)?;
         }
         to_local.shutdown().await.map_err(Failed::Local)
     };

@@ -1,11 +1,5 @@
 //! Reading and writing one leg without waiting.
 
-#![allow(
-    clippy::missing_const_for_thread_local,
-    reason = "it is const; the lint does not see that where thread locals are emulated"
-)]
-
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,9 +10,8 @@ use tokio::io::AsyncWrite;
 use twinpath_proto::{LegEnd, LegId};
 
 use super::stream::LegStream;
+use crate::pool;
 
-/// One read takes at most this much: enough for a system call to cost little beside the copying.
-const READ_BUFFER: usize = 64 * 1024;
 /// A read up to this size is copied out, so that a small message does not hold a whole buffer while the application
 /// lets it lie; a larger one keeps its buffer and is not copied.
 const COPY_BELOW: usize = 4 * 1024;
@@ -33,15 +26,6 @@ const SLICES: usize = 64;
 /// Full reads in one turn. Each turn sends one acknowledgement, which costs a packet and a wake-up of the peer; while
 /// bytes wait in the kernel, one for several reads took 8 % off the processor time per byte on loopback.
 const READS: usize = 4;
-/// Read buffers kept per thread.
-const SPARES: usize = 8;
-
-thread_local! {
-    /// Read buffers whose data is on its way to the application, the oldest first. They are kept per thread, so that an
-    /// idle connection holds none, and used again once the application has let go of the data.
-    static SPARE: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
-}
-
 /// One leg with what was pulled from the session for it and not yet taken by its socket.
 #[derive(Debug)]
 pub(super) struct LegIo {
@@ -134,8 +118,8 @@ impl LegIo {
         let room = self
             .inbox
             .as_ref()
-            .map_or(READ_BUFFER, |inbox| inbox.capacity() - inbox.len());
-        let size = match self.stream.poll_read_into(cx, &mut self.inbox, take_spare) {
+            .map_or(pool::SIZE, |inbox| inbox.capacity() - inbox.len());
+        let size = match self.stream.poll_read_into(cx, &mut self.inbox, pool::take) {
             Poll::Ready(Ok(0)) => {
                 self.ended = Some(LegEnd::Eof);
                 0
@@ -166,18 +150,14 @@ impl LegIo {
         }
         self.received.push(inbox.split().freeze());
         // A rest too small for a good read is as good as none.
-        if inbox.capacity() < READ_BUFFER / 4 {
+        if inbox.capacity() < pool::SIZE / 4 {
             self.keep_spare();
         }
     }
 
     fn keep_spare(&mut self) {
         if let Some(inbox) = self.inbox.take() {
-            SPARE.with_borrow_mut(|spare| {
-                if spare.len() < SPARES {
-                    spare.push_back(inbox);
-                }
-            });
+            pool::give(inbox);
         }
     }
 
@@ -185,16 +165,6 @@ impl LegIo {
         log::debug!("leg {:?} ended: {error}", self.id);
         self.ended = Some(leg_end(error));
     }
-}
-
-/// A buffer with room for a whole read: a used one whose data nobody holds any more, or a new one.
-fn take_spare() -> BytesMut {
-    let used = SPARE.with_borrow_mut(|spare| {
-        let mut oldest = spare.pop_front()?;
-        // Younger ones are let go later, as a rule: to ask them all is not worth it.
-        (oldest.capacity() >= READ_BUFFER || oldest.try_reclaim(READ_BUFFER)).then_some(oldest)
-    });
-    used.unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
 }
 
 /// Writes out everything in `outbox` and flushes; `Pending` leaves the rest in it, and has to be polled again even if

@@ -10,6 +10,7 @@ use twinpath_proto::{ChunkOutcome, LegId, ResetCode, Session, SessionError, Time
 
 use super::stream::LegStream;
 use crate::budget::BudgetShare;
+use crate::chunks::Chunks;
 use crate::clock;
 use crate::record::Record;
 use crate::stats::{ConnectionStats, ConnectionSummary};
@@ -123,7 +124,7 @@ impl Shared {
         &self,
         cx: &mut Context<'_>,
         max: usize,
-        out: &mut Vec<Bytes>,
+        out: &mut Chunks,
     ) -> Poll<Result<bool, SessionError>> {
         let now = clock::now();
         let mut state = self.lock();
