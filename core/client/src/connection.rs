@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use twinpath_proto::ResetCode;
 
 use crate::driver::{LegStream, Shared};
+use crate::error::ErrorKind;
 use crate::events::Events;
 use crate::mode::{Mode, ModeReason, PathInfo, Protection};
 use crate::monitor::Monitor;
@@ -74,8 +75,9 @@ impl Connection {
 
     /// Plain TCP, or what takes its place on this platform.
     pub(crate) fn over_stream(stream: LegStream, shared: plain::Shared) -> Self {
-        let inner = Arc::new(Inner::Plain(Arc::new(shared)));
-        let (read, write) = plain::split(stream);
+        let shared = Arc::new(shared);
+        let (read, write) = plain::split(stream, &shared);
+        let inner = Arc::new(Inner::Plain(shared));
         Self {
             read: ReadHalf::over_plain(Arc::clone(&inner), read),
             write: WriteHalf::over_plain(inner, write),
@@ -246,6 +248,9 @@ impl Connection {
         if let Inner::Session { shared, .. } = &**self.inner() {
             shared.with(|state, now| state.session.abort(code, now));
             return;
+        }
+        if let Inner::Plain(shared) = &**self.inner() {
+            shared.note(ErrorKind::Reset);
         }
         let (read, write) = self.into_split();
         plain::abort(read.into_plain(), write.into_plain());

@@ -13,6 +13,7 @@ use twinpath_proto::{Role, Stats, Time};
 use crate::clock;
 use crate::connection::Inner;
 use crate::driver::{ByteStream, LegStream};
+use crate::error::ErrorKind;
 use crate::mode::{Mode, ModeReason, PathInfo, Protection, Unprotected};
 use crate::record::Record;
 use crate::stats::{ConnectionStats, ConnectionSummary};
@@ -38,6 +39,7 @@ impl Shared {
         };
         let mut record = Record::new(mode, reason, protection, clock::now());
         record.name_path(role, path);
+        record.announce(role);
         Self {
             record: Mutex::new(record),
             role,
@@ -56,12 +58,32 @@ impl Shared {
 
     pub(crate) fn summary(&self, now: Time) -> ConnectionSummary {
         let counters = self.counters();
-        self.record().summary(&counters, now)
+        let mut record = self.record();
+        match record.final_summary() {
+            Some(summary) => summary.clone(),
+            None => record.summary(&counters, now),
+        }
     }
 
     pub(crate) fn end(&self) {
         let summary = self.summary(clock::now());
         self.record().end(summary);
+    }
+
+    /// Keeps the first error for the account.
+    pub(crate) fn note(&self, kind: ErrorKind) {
+        self.record().fail(kind);
+    }
+
+    fn look_at<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &polled {
+            self.note(match error.kind() {
+                // What writing gives once the peer has sent its end and then a reset.
+                io::ErrorKind::BrokenPipe => ErrorKind::Reset,
+                _ => ErrorKind::of_io(error),
+            });
+        }
+        polled
     }
 
     fn counters(&self) -> Stats {
@@ -103,41 +125,61 @@ impl Inner {
 type Foreign = Box<dyn ByteStream>;
 
 /// The reading half of the stream.
-pub(crate) enum PlainRead {
+pub(crate) struct PlainRead {
+    stream: ReadStream,
+    shared: Arc<Shared>,
+}
+
+/// The writing half of the stream.
+pub(crate) struct PlainWrite {
+    stream: WriteStream,
+    shared: Arc<Shared>,
+}
+
+enum ReadStream {
     Tcp(OwnedReadHalf),
     Other(tokio::io::ReadHalf<Foreign>),
 }
 
-/// The writing half of the stream.
-pub(crate) enum PlainWrite {
+enum WriteStream {
     Tcp(OwnedWriteHalf),
     Other(tokio::io::WriteHalf<Foreign>),
 }
 
-pub(crate) fn split(stream: LegStream) -> (PlainRead, PlainWrite) {
-    match stream {
+pub(crate) fn split(stream: LegStream, shared: &Arc<Shared>) -> (PlainRead, PlainWrite) {
+    let (read, write) = match stream {
         LegStream::Tcp(tcp) => {
             let (read, write) = tcp.into_split();
-            (PlainRead::Tcp(read), PlainWrite::Tcp(write))
+            (ReadStream::Tcp(read), WriteStream::Tcp(write))
         }
         LegStream::Other(other) => {
             let (read, write) = tokio::io::split(other);
-            (PlainRead::Other(read), PlainWrite::Other(write))
+            (ReadStream::Other(read), WriteStream::Other(write))
         }
-    }
+    };
+    let read = PlainRead {
+        stream: read,
+        shared: Arc::clone(shared),
+    };
+    let write = PlainWrite {
+        stream: write,
+        shared: Arc::clone(shared),
+    };
+    (read, write)
 }
 
 /// Ends the stream of both halves at once.
 pub(crate) fn abort(read: Option<PlainRead>, write: Option<PlainWrite>) {
-    match (read, write) {
-        (Some(PlainRead::Tcp(read)), Some(PlainWrite::Tcp(write))) => {
+    let (Some(read), Some(write)) = (read, write) else {
+        return;
+    };
+    match (read.stream, write.stream) {
+        (ReadStream::Tcp(read), WriteStream::Tcp(write)) => {
             if let Ok(tcp) = read.reunite(write) {
                 LegStream::Tcp(tcp).abort();
             }
         }
-        (Some(PlainRead::Other(read)), Some(PlainWrite::Other(write)))
-            if read.is_pair_of(&write) =>
-        {
+        (ReadStream::Other(read), WriteStream::Other(write)) if read.is_pair_of(&write) => {
             LegStream::Other(read.unsplit(write)).abort();
         }
         _ => {}
@@ -150,10 +192,12 @@ impl AsyncRead for PlainRead {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Other(other) => Pin::new(other).poll_read(cx, buf),
-        }
+        let this = self.get_mut();
+        let polled = match &mut this.stream {
+            ReadStream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            ReadStream::Other(other) => Pin::new(other).poll_read(cx, buf),
+        };
+        this.shared.look_at(polled)
     }
 }
 
@@ -163,10 +207,12 @@ impl AsyncWrite for PlainWrite {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Other(other) => Pin::new(other).poll_write(cx, buf),
-        }
+        let this = self.get_mut();
+        let polled = match &mut this.stream {
+            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            WriteStream::Other(other) => Pin::new(other).poll_write(cx, buf),
+        };
+        this.shared.look_at(polled)
     }
 
     fn poll_write_vectored(
@@ -174,23 +220,27 @@ impl AsyncWrite for PlainWrite {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Self::Other(other) => Pin::new(other).poll_write_vectored(cx, bufs),
-        }
+        let this = self.get_mut();
+        let polled = match &mut this.stream {
+            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            WriteStream::Other(other) => Pin::new(other).poll_write_vectored(cx, bufs),
+        };
+        this.shared.look_at(polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Other(other) => Pin::new(other).poll_flush(cx),
+        match &mut self.get_mut().stream {
+            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            WriteStream::Other(other) => Pin::new(other).poll_flush(cx),
         }
     }
 
+    // An error is not noted: a socket that both ends have closed in order refuses a second shutdown as one that was
+    // reset does.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Other(other) => Pin::new(other).poll_shutdown(cx),
+        match &mut self.get_mut().stream {
+            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            WriteStream::Other(other) => Pin::new(other).poll_shutdown(cx),
         }
     }
 }

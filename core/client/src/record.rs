@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use twinpath_proto::{Role, SessionError, Stats, Time, UnprotectedReason};
+use twinpath_proto::{Role, Stats, Time, UnprotectedReason};
 use twinpath_socket::Cost;
 
 use crate::error::ErrorKind;
@@ -22,7 +22,7 @@ pub(crate) struct Record {
     protection_since: Time,
     protected: Duration,
     unprotected: Vec<(Unprotected, Duration)>,
-    error: Option<SessionError>,
+    error: Option<ErrorKind>,
     summary: Option<ConnectionSummary>,
 }
 
@@ -98,6 +98,18 @@ impl Record {
         }
     }
 
+    /// Tells what a connection that has no session knows from its start: its one leg, and what it can claim.
+    pub(crate) fn announce(&mut self, role: Role) {
+        let path = self.name(role);
+        self.bus.send(&Event::LegUp { path });
+        self.bus.send(&Event::Protection(self.protection));
+    }
+
+    /// Keeps what ended the connection; what fails after that follows from it.
+    pub(crate) fn fail(&mut self, kind: ErrorKind) {
+        self.error.get_or_insert(kind);
+    }
+
     /// Takes an event of the session and tells the listeners.
     pub(crate) fn hear(&mut self, event: twinpath_proto::Event, now: Time) {
         use twinpath_proto::Event as Heard;
@@ -145,7 +157,9 @@ impl Record {
             Heard::BudgetExhausted => Event::BudgetExhausted,
             Heard::GoingAway { within } => Event::GoingAway { within },
             Heard::Closed(result) => {
-                self.error = result.clone().err();
+                if let Err(error) = &result {
+                    self.fail(ErrorKind::of_session(error));
+                }
                 Event::Closed(result)
             }
             other => {
@@ -214,7 +228,7 @@ impl Record {
             paths: Role::ALL.map(path).into(),
             written: session.written,
             read: session.read,
-            error: self.error.as_ref().map(ErrorKind::of_session),
+            error: self.error,
         }
     }
 
