@@ -23,6 +23,8 @@ pub(crate) struct Record {
     protected: Duration,
     unprotected: Vec<(Unprotected, Duration)>,
     error: Option<ErrorKind>,
+    /// Everything of this end has arrived, so that how the peer takes its leave is not an error of this connection.
+    complete: bool,
     summary: Option<ConnectionSummary>,
 }
 
@@ -44,6 +46,7 @@ impl Record {
             protected: Duration::ZERO,
             unprotected: Vec::new(),
             error: None,
+            complete: false,
             summary: None,
         }
     }
@@ -110,6 +113,12 @@ impl Record {
         self.error.get_or_insert(kind);
     }
 
+    /// Everything of this end has arrived, and the application has left: the end is in order, even if the peer has to
+    /// be cut off.
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+
     /// Takes an event of the session and tells the listeners.
     pub(crate) fn hear(&mut self, event: twinpath_proto::Event, now: Time) {
         use twinpath_proto::Event as Heard;
@@ -157,6 +166,7 @@ impl Record {
             Heard::BudgetExhausted => Event::BudgetExhausted,
             Heard::GoingAway { within } => Event::GoingAway { within },
             Heard::Closed(result) => {
+                let result = if self.complete { Ok(()) } else { result };
                 if let Err(error) = &result {
                     self.fail(ErrorKind::of_session(error));
                 }

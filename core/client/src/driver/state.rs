@@ -371,6 +371,9 @@ impl State {
             None => leaving.until,
         };
         if now >= until {
+            if leaving.drained_at.is_some() {
+                self.record.complete();
+            }
             self.session.abort(ResetCode::Aborted, now);
             return None;
         }
