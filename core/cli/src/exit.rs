@@ -17,6 +17,7 @@ pub(crate) const USAGE: u8 = 64;
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
+    /// Empty if there is nothing to say.
     pub(crate) message: String,
 }
 
@@ -33,6 +34,14 @@ impl Failure {
         Self::new(USAGE, message)
     }
 
+    /// Somebody wanted the end, and need not be told of it.
+    pub(crate) const fn silent(code: u8) -> Self {
+        Self {
+            code,
+            message: String::new(),
+        }
+    }
+
     fn new(code: u8, message: impl Display) -> Self {
         Self {
             code,
@@ -46,7 +55,9 @@ pub(crate) fn with(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&failure.message);
+            if !failure.message.is_empty() {
+                complain(&failure.message);
+            }
             ExitCode::from(failure.code)
         }
     }

@@ -12,6 +12,7 @@ use twinpath::{Connector, ErrorKind};
 
 use super::copy::{Failed, both_ways};
 use super::events::EventLog;
+use super::signals::Signals;
 use super::{never_connected, open};
 use crate::exit::{self, Failure};
 
@@ -38,12 +39,14 @@ pub(super) async fn run(
     };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let local = listener.local_addr().map_err(cannot)?;
+    // Before the address is told: whoever reads it may signal at once.
+    let mut signals = Signals::listen();
     exit::complain(format_args!("listening on {local}"));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     tokio::select! {
         () = accept(&listener, connector, target, &log, &stopping, &mut connections) => {}
-        () = told_to_end() => {}
+        _ = signals.next() => {}
     }
     drop(listener);
     // What is still open is reset, and its account written.
@@ -146,28 +149,5 @@ async fn carry(
 fn reset(local: &TcpStream) {
     if let Err(error) = socket2::SockRef::from(local).set_linger(Some(Duration::ZERO)) {
         log::debug!("a local connection is closed instead of reset: {error}");
-    }
-}
-
-#[cfg(unix)]
-async fn told_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        // The signals then end the process at once, as they do by default.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn told_to_end() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
     }
 }

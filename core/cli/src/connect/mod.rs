@@ -3,6 +3,7 @@
 mod copy;
 mod events;
 mod listen;
+mod signals;
 mod stdio;
 
 use std::io;

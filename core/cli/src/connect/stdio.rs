@@ -3,6 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt as _;
@@ -11,24 +12,39 @@ use twinpath::{Connection, Connector, ReadHalf, WriteHalf};
 
 use super::copy::{Failed, PORTION};
 use super::events::EventLog;
+use super::signals::{Signal, Signals};
 use super::{never_connected, open};
 use crate::exit::Failure;
 
 /// Portions that wait between a thread and the connection.
 const WAITING: usize = 4;
 
-/// Connects, and carries until the peer ends its direction.
+/// How long the peer may take to acknowledge the rest, once it has ended its direction.
+const LAST_ACKNOWLEDGEMENT: Duration = Duration::from_secs(30);
+
+/// Connects, and carries until the peer ends its direction or a signal ends it all.
 pub(super) async fn run(
     connector: Connector,
     target: &str,
     is_session: bool,
     log: Arc<EventLog>,
 ) -> Result<(), Failure> {
-    let mut connection = open(&connector, target)
-        .await
-        .map_err(Failure::not_connected)?;
+    let mut signals = Signals::listen();
+    let opened = tokio::select! {
+        opened = open(&connector, target) => opened,
+        signal = signals.next() => return Err(ended_by(signal)),
+    };
+    let mut connection = opened.map_err(Failure::not_connected)?;
     let follower = log.follow(&connection);
-    let ended = carry(&mut connection).await;
+    let ended = tokio::select! {
+        ended = carry_to_the_end(&mut connection) => ended,
+        signal = signals.next() => {
+            // The gateway forgets the session now, instead of keeping it for a client that might come back.
+            connection.abort();
+            follower.finish().await;
+            return Err(ended_by(signal));
+        }
+    };
     let lost = match ended {
         Ok(()) => connection.close().await.error,
         Err(_) => {
@@ -53,6 +69,21 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+fn ended_by(signal: Signal) -> Failure {
+    Failure::silent(signal.exit_code())
+}
+
+/// Carries, and waits for what is still unacknowledged; why it might stay so is told by the connection's account.
+async fn carry_to_the_end(connection: &mut Connection) -> Result<(), Failed> {
+    carry(connection).await?;
+    match tokio::time::timeout(LAST_ACKNOWLEDGEMENT, connection.shutdown()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::debug!("the end was not acknowledged: {error}"),
+        Err(_) => log::debug!("the end was not acknowledged in time"),
+    }
+    Ok(())
 }
 
 async fn carry(connection: &mut Connection) -> Result<(), Failed> {
