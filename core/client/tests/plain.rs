@@ -25,7 +25,7 @@ async fn pair() -> (Connection, TcpStream) {
 
 /// Makes the server's end go away with a reset.
 fn reset(stream: TcpStream) {
-    stream.set_linger(Some(Duration::ZERO)).unwrap();
+    stream.set_zero_linger().unwrap();
     drop(stream);
 }
 
