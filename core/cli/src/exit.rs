@@ -4,7 +4,10 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
+
+use crate::args::Args;
 
 /// The connection was lost, or a check failed.
 pub(crate) const LOST: u8 = 1;
@@ -55,8 +58,10 @@ pub(crate) fn with(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !failure.message.is_empty() {
-                complain(&failure.message);
+            match failure.code {
+                _ if failure.message.is_empty() => {}
+                USAGE => complain(see_help(&failure.message)),
+                _ => complain(&failure.message),
             }
             ExitCode::from(failure.code)
         }
@@ -87,11 +92,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         }
         _ => {
             let text = error.render().to_string();
-            let command = command_of(error);
-            complain(format!(
-                "{}; see `{command} --help`",
-                first_paragraphs(&text)
-            ));
+            complain(see_help(&first_paragraphs(&text)));
             ExitCode::from(USAGE)
         }
     }
@@ -106,17 +107,22 @@ fn first_paragraphs(text: &str) -> String {
     one_line(&text[..end])
 }
 
-fn command_of(error: &clap::Error) -> String {
-    let usage = error.get(ContextKind::Usage).map(ToString::to_string);
-    let subcommand = usage
-        .as_deref()
-        .and_then(|usage| usage.split_once("twinpath "))
-        .and_then(|(_, rest)| rest.split_whitespace().next())
-        .filter(|word| word.chars().all(|letter| letter.is_ascii_lowercase()));
+/// The command whose help tells more, as far as it was understood.
+fn command_of(mut arguments: impl Iterator<Item = String>) -> String {
+    let known = Args::command();
+    let subcommand = arguments
+        .find(|argument| !argument.starts_with('-'))
+        .filter(|name| known.find_subcommand(name).is_some());
     match subcommand {
         Some(subcommand) => format!("twinpath {subcommand}"),
         None => "twinpath".to_owned(),
     }
+}
+
+fn see_help(message: &str) -> String {
+    let arguments = std::env::args_os().skip(1);
+    let command = command_of(arguments.map(|it| it.to_string_lossy().into_owned()));
+    format!("{message}; see `{command} --help`")
 }
 
 fn one_line(text: &str) -> String {
@@ -137,5 +143,19 @@ mod tests {
         );
         let bare = "error: bad\n\nFor more information, try '--help'.\n";
         assert_eq!(first_paragraphs(bare), "bad");
+    }
+
+    #[test]
+    fn the_help_of_the_command_at_hand_is_pointed_to() {
+        for (line, command) in [
+            ("connect a:0", "twinpath connect"),
+            ("-v connect", "twinpath connect"),
+            ("gateway --listen x", "twinpath gateway"),
+            ("conect a:1", "twinpath"),
+            ("", "twinpath"),
+        ] {
+            let arguments = line.split_whitespace().map(str::to_owned);
+            assert_eq!(command_of(arguments), command, "{line}");
+        }
     }
 }

@@ -6,6 +6,8 @@ mod connect;
 mod demo;
 mod exit;
 mod gateway;
+mod help;
+mod values;
 
 use std::process::ExitCode;
 

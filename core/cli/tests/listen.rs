@@ -99,6 +99,31 @@ fn events_go_to_standard_output_and_count_the_connections() {
 }
 
 #[test]
+fn a_connection_that_could_not_be_made_has_its_number_and_its_event() {
+    let (mut client, local) = client(closed_port(), &["--gateway", "--events", "-"]);
+    let mut lines = BufReader::new(client.0.stdout.take().unwrap()).lines();
+    for number in 1..=2_u64 {
+        let error = connect(local).read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        let event = events(&lines.next().unwrap().unwrap()).remove(0);
+        assert_eq!(event["event"], "failed");
+        assert_eq!(event["conn"], number);
+        assert_eq!(event["reason"], "refused");
+    }
+}
+
+#[test]
+fn a_name_may_be_listened_at() {
+    let target = echo().to_string();
+    let mut running = Running::start(
+        twinpath(&["connect", &target, "--listen", "localhost:0"]).stderr(Stdio::piped()),
+    );
+    let (address, _, _rest) = listening(running.0.stderr.take().unwrap());
+    assert!(address.ip().is_loopback(), "{address}");
+    assert_eq!(round_trip(address, b"hello"), b"hello");
+}
+
+#[test]
 fn what_cannot_be_carried_is_reset() {
     let (_client, local) = client(closed_port(), &["--gateway"]);
     let error = connect(local).read(&mut [0]).unwrap_err();

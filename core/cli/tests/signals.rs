@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
 use common::{PATIENCE, Running, events, gateway, service, twinpath};
@@ -64,4 +64,32 @@ fn a_signal_ends_it_while_standard_output_is_not_read() {
     running.signal("-TERM");
     assert_eq!(running.wait(), Some(143));
     drop(stdout);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_ends_a_connect_that_hangs_and_is_told() {
+    // With a full queue, a listener does not answer.
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let _fills_it = std::net::TcpStream::connect(address).unwrap();
+    let target = address.to_string();
+    let mut running = Running::start(
+        twinpath(&["-v", "-v", "connect", &target, "--events", "-"]).stderr(Stdio::piped()),
+    );
+    let mut lines = BufReader::new(running.0.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    lines.find(|line| line.contains("connecting as")).unwrap();
+    running.signal("-TERM");
+    assert_eq!(running.wait(), Some(143));
+    let told: Vec<_> = lines.filter(|line| line.starts_with('{')).collect();
+    let told = events(&told.join("\n"));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["event"], "failed");
+    assert_eq!(told[0]["reason"], "stopped");
 }

@@ -6,31 +6,14 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    Running, closed_port, complaint, echo, events, gateway, hash, noise, output, service, twinpath,
+    Running, closed_port, complaint, echo, gateway, hash, noise, output, service, twinpath,
+    with_input,
 };
-
-/// Runs it with that on standard input, which then ends.
-fn with_input(command: &mut Command, input: &[u8]) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    let writing = thread::spawn(move || {
-        let _ = stdin.write_all(&input);
-    });
-    let output = child.wait_with_output().unwrap();
-    writing.join().unwrap();
-    output
-}
 
 #[test]
 fn ten_megabytes_go_there_and_back_through_a_gateway() {
@@ -40,7 +23,11 @@ fn ten_megabytes_go_there_and_back_through_a_gateway() {
     let output = with_input(&mut twinpath(&["connect", &address, "--gateway"]), &data);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{told}");
-    assert_eq!(told, "");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(
+        told.contains("unprotected") && told.contains("private"),
+        "{told}"
+    );
     assert_eq!(output.stdout.len(), data.len());
     assert_eq!(hash(&output.stdout), hash(&data));
 }
@@ -164,7 +151,7 @@ fn whoever_has_read_enough_may_go() {
         .unwrap()
         .read_to_string(&mut told)
         .unwrap();
-    assert_eq!(told, "");
+    assert!(!told.contains("ipe"), "no broken pipe: {told}");
 }
 
 #[test]
@@ -235,57 +222,7 @@ fn a_service_that_cannot_be_reached_is_told() {
     let (_gateway, address, _) = gateway(closed_port(), &[]);
     let address = address.to_string();
     let output = with_input(&mut twinpath(&["connect", &address, "--gateway"]), b"hello");
-    let text = complaint(&output, 1);
+    let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("service behind the gateway"), "{text}");
-}
-
-#[test]
-fn events_are_lines_of_json_on_standard_error_or_in_a_file() {
-    let (_gateway, address, _) = gateway(echo(), &[]);
-    let address = address.to_string();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("events");
-    let path = file.to_str().unwrap();
-    let args = ["connect", &address, "--gateway", "--events"];
-    let to_stderr = with_input(twinpath(&args).arg("-"), b"hello");
-    assert_eq!(to_stderr.stdout, b"hello");
-    let told = String::from_utf8(to_stderr.stderr).unwrap();
-    for run in 1..=2 {
-        let output = with_input(twinpath(&args).arg(path), b"hello");
-        assert_eq!(output.status.code(), Some(0));
-        assert_eq!(output.stderr, b"");
-        let text = std::fs::read_to_string(&file).unwrap();
-        let summaries = events(&text)
-            .iter()
-            .filter(|it| it["event"] == "summary")
-            .count();
-        assert_eq!(summaries, run, "the file is appended to");
-    }
-    let lines = events(&told);
-    let known = [
-        "failover",
-        "failback",
-        "hedge",
-        "recovered",
-        "leg_up",
-        "leg_down",
-        "protection",
-        "summary",
-    ];
-    for line in &lines {
-        assert_eq!(line["v"], 1);
-        assert_eq!(line["conn"], 1);
-        assert!(line["t_ms"].is_u64());
-        assert!(known.contains(&line["event"].as_str().unwrap()), "{line}");
-    }
-    let summary = lines.last().unwrap();
-    assert_eq!(summary["event"], "summary");
-    assert_eq!(summary["reason"], "closed");
-    assert_eq!(summary["written"], 5);
-    assert!(summary["stall_ms"].is_u64());
-    let bytes = summary["bytes"].as_object().unwrap();
-    assert_eq!(bytes.len(), 1, "one path: {summary}");
-    for counted in bytes.values() {
-        assert!(counted[0].as_u64().unwrap() > 5 && counted[1].as_u64().unwrap() > 5);
-    }
+    assert_eq!(output.status.code(), Some(1), "{text}");
 }

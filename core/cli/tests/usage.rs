@@ -31,13 +31,25 @@ fn no_command_shows_the_help_and_is_an_error() {
 
 #[test]
 fn mistakes_are_told_in_one_line() {
-    let mistakes: [(&[&str], &str); 17] = [
+    let mistakes: [(&[&str], &str); 23] = [
         (&["conect", "a:1"], "connect"),
         (&["connect"], "HOST:PORT"),
         (&["connect", "nowhere"], "example.com:443"),
         (&["connect", "2001:db8::1:443"], "[2001:db8::1]:443"),
         (&["connect", "a:1", "--listn", "127.0.0.1:0"], "--listen"),
         (&["connect", "a:1", "--listen", "8080"], "8080"),
+        (&["connect", "a:1", "--listen", ":8080"], "127.0.0.1:8080"),
+        (&["connect", "a:1", "--primary", ""], "name an interface"),
+        (&["connect", "a:1", "--budget", "-1"], "50M"),
+        (&["connect", "a:0"], "`twinpath connect --help`"),
+        (
+            &["connect", "a:1", "--mode", "kernel"],
+            "`twinpath connect --help`",
+        ),
+        (
+            &["gateway", "--listen", "x", "--to", "a:1"],
+            "`twinpath gateway --help`",
+        ),
         (&["connect", "a:1", "--mode", "magic"], "emulated"),
         (&["connect", "a:1", "--mode", "emulated"], "--gateway"),
         (&["connect", "a:1", "--mode", "kernel"], "kernel MPTCP"),

@@ -1,20 +1,19 @@
-//! The events of connections as JSON lines.
+//! Writing down what happens to connections.
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
-use twinpath::{Connection, ConnectionSummary, Event, Events, Monitor, PathName, Protection, Role};
+use twinpath::{Connection, Event, Events, Monitor, Protection, Unprotected, UnprotectedReason};
 
-use crate::args::EventsTo;
+use super::line::{How, Line, Names};
+use crate::exit;
+use crate::values::EventsTo;
 
-/// The version of the format: it grows when a field changes its meaning, not when one is added.
-const VERSION: u32 = 1;
 /// How long the end of the command waits for the last events.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -23,6 +22,7 @@ pub(crate) struct EventLog {
     out: Option<Mutex<Box<dyn Write + Send>>>,
     started: Instant,
     connections: AtomicU64,
+    warned: AtomicBool,
 }
 
 impl EventLog {
@@ -44,24 +44,20 @@ impl EventLog {
             out: out.map(Mutex::new),
             started,
             connections: AtomicU64::new(0),
+            warned: AtomicBool::new(false),
         })
     }
 
-    /// Writes down what happens to `connection`, from now to its end.
-    pub(crate) fn follow(self: &Arc<Self>, connection: &Connection) -> Follower {
-        let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let established = Arc::new(AtomicBool::new(false));
-        let teller = Teller {
+    /// A number for a connection that is about to be made.
+    pub(crate) fn number(self: &Arc<Self>) -> Number {
+        Number {
             log: Arc::clone(self),
-            number,
-            monitor: connection.monitor(),
-            names: Names::default(),
-            established: Arc::clone(&established),
-        };
-        Follower {
-            task: tokio::spawn(teller.tell(connection.events())),
-            established,
+            number: self.connections.fetch_add(1, Ordering::Relaxed) + 1,
         }
+    }
+
+    fn line(&self, connection: u64, event: &str) -> Line {
+        Line::new(self.started.elapsed(), connection, event)
     }
 
     fn write(&self, line: Line) {
@@ -72,6 +68,67 @@ impl EventLog {
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             log::debug!("an event could not be written: {error}");
         }
+    }
+
+    /// Says on standard error that a connection has no backup, to those who do not read events. Once, for the next one
+    /// would say the same.
+    fn warn(&self, reason: Unprotected, monitor: &Monitor) {
+        if self.out.is_some() || self.warned.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match reason {
+            Unprotected::NotAGateway => {
+                exit::complain(
+                    "unprotected: without a gateway at its other end, a connection does not \
+                     survive the loss of its path",
+                );
+            }
+            Unprotected::OnePathMandated => exit::complain(format_args!(
+                "unprotected: {}; to use two interfaces all the same, name them with --primary \
+                 and --backup",
+                monitor.mode_reason()
+            )),
+            other => exit::complain(format_args!(
+                "unprotected: {other} ({})",
+                monitor.mode_reason()
+            )),
+        }
+    }
+}
+
+/// The number of a connection that is being made: it either leads to a connection, or fails.
+pub(crate) struct Number {
+    log: Arc<EventLog>,
+    number: u64,
+}
+
+impl Number {
+    /// Writes down what happens to `connection`, from now to its end.
+    pub(crate) fn follow(self, connection: &Connection) -> Follower {
+        let established = Arc::new(AtomicBool::new(false));
+        let teller = Teller {
+            log: self.log,
+            number: self.number,
+            monitor: connection.monitor(),
+            names: Names::default(),
+            established: Arc::clone(&established),
+        };
+        Follower {
+            task: tokio::spawn(teller.tell(connection.events())),
+            established,
+        }
+    }
+
+    /// Writes down that there will be no connection.
+    pub(crate) fn failed(self, reason: &str, message: impl Display) {
+        let line = self.log.line(self.number, "failed");
+        let line = line.field("reason", reason);
+        self.log.write(line.field("message", message.to_string()));
+    }
+
+    /// As [`failed`](Self::failed), because the command was told to end.
+    pub(crate) fn stopped(self) {
+        self.failed("stopped", "the command was told to end");
     }
 }
 
@@ -92,53 +149,6 @@ impl Follower {
     }
 }
 
-/// The interfaces under the paths, as far as they are known.
-#[derive(Debug, Default)]
-struct Names([Option<String>; 2]);
-
-impl Names {
-    fn learn(&mut self, role: Role, name: &str) {
-        let slot = &mut self.0[usize::from(role == Role::Backup)];
-        if slot.as_deref() != Some(name) {
-            *slot = Some(name.to_owned());
-        }
-    }
-
-    fn of(&self, role: Role) -> String {
-        self.0[usize::from(role == Role::Backup)]
-            .clone()
-            .unwrap_or_else(|| role.to_string())
-    }
-
-    fn name(&mut self, path: &PathName) -> String {
-        if let Some(interface) = &path.interface {
-            self.learn(path.role, interface);
-        }
-        self.of(path.role)
-    }
-}
-
-/// One line of JSON, its fields in the order in which they were added.
-#[derive(Debug)]
-struct Line(String);
-
-impl Line {
-    fn new() -> Self {
-        Self(format!("{{\"v\":{VERSION}"))
-    }
-
-    fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
-        // Writing to a string does not fail.
-        let _ = write!(self.0, ",\"{name}\":{}", value.into());
-        self
-    }
-
-    fn finish(mut self) -> String {
-        self.0.push_str("}\n");
-        self.0
-    }
-}
-
 struct Teller {
     log: Arc<EventLog>,
     number: u64,
@@ -150,15 +160,11 @@ struct Teller {
 impl Teller {
     async fn tell(mut self, mut events: Events) {
         while let Some(event) = events.next().await {
-            if matches!(event, Event::Established) {
-                self.established.store(true, Ordering::Relaxed);
-            }
-            let line = Line::new()
-                .field("t_ms", millis(self.log.started.elapsed()))
-                .field("conn", self.number)
-                .field("event", event.kind().as_str());
-            let bytes = self.bytes();
-            if let Some(line) = self.detail(&event, line) {
+            self.heed(&event);
+            let how = How(self.monitor.mode(), self.monitor.mode_reason());
+            let bytes = self.names.bytes(&self.monitor.stats());
+            let line = self.log.line(self.number, event.kind().as_str());
+            if let Some(line) = line.detail(&event, &mut self.names, &how) {
                 self.log.write(line.field("bytes", bytes));
             }
         }
@@ -167,86 +173,17 @@ impl Teller {
         }
     }
 
-    /// What each interface has carried so far: sent, received.
-    fn bytes(&mut self) -> Value {
-        let mut bytes = Map::new();
-        for path in self.monitor.stats().paths {
-            if let Some(interface) = &path.interface {
-                self.names.learn(path.role, &interface.name);
-            }
-            if path.sent + path.received > 0 {
-                let counted = vec![path.sent, path.received];
-                bytes.insert(self.names.of(path.role), counted.into());
-            }
+    fn heed(&self, event: &Event) {
+        match event {
+            Event::Established => self.established.store(true, Ordering::Relaxed),
+            // What will last. A backup that is down for a while is the business of whoever reads the events.
+            Event::Protection(Protection::Unprotected {
+                reason:
+                    reason @ (Unprotected::NotAGateway
+                    | Unprotected::OnePathMandated
+                    | Unprotected::Session(UnprotectedReason::NoSecondPath)),
+            }) => self.log.warn(*reason, &self.monitor),
+            _ => {}
         }
-        Value::Object(bytes)
-    }
-
-    /// What there is to tell of an event beside its name; `None` for those that are not told.
-    fn detail(&mut self, event: &Event, line: Line) -> Option<Line> {
-        Some(match event {
-            Event::LegUp { path } => line.field("to", self.names.name(path)),
-            Event::LegDown { path, reason } => line
-                .field("from", self.names.name(path))
-                .field("reason", reason.to_string()),
-            Event::Hedge { from, to } | Event::Failback { from, to } => line
-                .field("from", self.names.name(from))
-                .field("to", self.names.name(to)),
-            Event::Recovered { path, stall } => line
-                .field("to", self.names.name(path))
-                .field("stall_ms", millis(*stall)),
-            // The stall is told when it ends.
-            Event::Failover {
-                from, to, reason, ..
-            } => line
-                .field("from", self.names.name(from))
-                .field("to", self.names.name(to))
-                .field("reason", reason.to_string()),
-            Event::Protection(Protection::Protected) => line.field("protected", true),
-            Event::Protection(Protection::Unprotected { reason }) => line
-                .field("protected", false)
-                .field("reason", reason.to_string()),
-            Event::Summary(summary) => Self::summary(summary, line),
-            _ => return None,
-        })
-    }
-
-    fn summary(summary: &ConnectionSummary, line: Line) -> Line {
-        let reason = summary.error.map_or("closed", |error| error.as_str());
-        line.field("reason", reason)
-            .field("stall_ms", millis(summary.worst_stall))
-            .field("mode", summary.mode.as_str())
-            .field("duration_ms", millis(summary.duration))
-            .field("hedges", summary.hedges)
-            .field("failovers", summary.failovers)
-            .field("failbacks", summary.failbacks)
-            .field("written", summary.written)
-            .field("read", summary.read)
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_without_an_interface_is_called_by_its_role() {
-        let mut names = Names::default();
-        let nameless = PathName {
-            role: Role::Backup,
-            interface: None,
-        };
-        assert_eq!(names.name(&nameless), "backup");
-        let named = PathName {
-            role: Role::Backup,
-            interface: Some("wwan0".into()),
-        };
-        assert_eq!(names.name(&named), "wwan0");
-        assert_eq!(names.name(&nameless), "wwan0", "it is remembered");
-        assert_eq!(names.of(Role::Primary), "primary");
     }
 }

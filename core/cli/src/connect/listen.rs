@@ -15,6 +15,7 @@ use super::events::EventLog;
 use super::signals::Signals;
 use super::{never_connected, open};
 use crate::exit::{self, Failure};
+use crate::values::ListenAt;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const MOST: usize = 1024;
@@ -25,7 +26,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(super) async fn run(
     connector: Connector,
     target: &str,
-    address: SocketAddr,
+    address: &ListenAt,
     log: Arc<EventLog>,
 ) -> Result<(), Failure> {
     let cannot = |error: io::Error| {
@@ -35,9 +36,12 @@ pub(super) async fn run(
             io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
             _ => "",
         };
-        Failure::not_connected(format!("cannot listen on {address}: {error}{advice}"))
+        Failure::not_connected(format!(
+            "cannot listen on {}: {error}{advice}",
+            address.as_str()
+        ))
     };
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let listener = bind(address).await.map_err(cannot)?;
     let local = listener.local_addr().map_err(cannot)?;
     // Before the address is told: whoever reads it may signal at once.
     let mut signals = Signals::listen();
@@ -56,6 +60,14 @@ pub(super) async fn run(
         log::info!("some connections did not end in time");
     }
     Ok(())
+}
+
+/// Listens on the first address of the name that there is; IPv4 first, for most programs that are told a port of this
+/// machine try `127.0.0.1`.
+async fn bind(address: &ListenAt) -> io::Result<TcpListener> {
+    let mut addresses: Vec<_> = tokio::net::lookup_host(address.as_str()).await?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    TcpListener::bind(&addresses[..]).await
 }
 
 async fn accept(
@@ -103,18 +115,23 @@ async fn carry(
     if let Err(error) = local.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
     }
+    let number = log.number();
     let opened = tokio::select! {
         opened = open(connector, target) => opened,
-        _ = stopping.wait_for(|stop| *stop) => return reset(&local),
+        _ = stopping.wait_for(|stop| *stop) => {
+            number.stopped();
+            return reset(&local);
+        }
     };
     let mut connection = match opened {
         Ok(connection) => connection,
         Err(error) => {
             exit::complain(format_args!("a local connection is reset: {error}"));
+            number.failed(error.kind().as_str(), &error);
             return reset(&local);
         }
     };
-    let follower = log.follow(&connection);
+    let follower = number.follow(&connection);
     let ended = tokio::select! {
         ended = both_ways(&mut connection, &mut local) => Some(ended),
         _ = stopping.wait_for(|stop| *stop) => None,

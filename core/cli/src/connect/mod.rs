@@ -2,6 +2,7 @@
 
 mod copy;
 mod events;
+mod line;
 mod listen;
 mod signals;
 mod stdio;
@@ -14,8 +15,9 @@ use std::time::Instant;
 use tokio::runtime::Runtime;
 use twinpath::{ConnectError, Connection, Connector, ErrorKind, InterfaceSelector, Peer};
 
-use crate::args::{ConnectArgs, EventsTo, Mode, Service, Standby};
+use crate::args::{ConnectArgs, Mode, Service, Standby};
 use crate::exit::{self, Failure};
+use crate::values::EventsTo;
 use events::EventLog;
 
 pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
@@ -59,7 +61,7 @@ fn connect(args: &ConnectArgs, started: Instant) -> Result<(), Failure> {
         }
         let connector = connector(args)?;
         let log = open_log(args, started)?;
-        match args.listen {
+        match &args.listen {
             Some(address) => listen::run(connector, args.target.as_str(), address, log).await,
             None => stdio::run(connector, args.target.as_str(), is_session(args), log).await,
         }

@@ -30,12 +30,22 @@ pub(super) async fn run(
     log: Arc<EventLog>,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen();
+    let number = log.number();
     let opened = tokio::select! {
         opened = open(&connector, target) => opened,
-        signal = signals.next() => return Err(ended_by(signal)),
+        signal = signals.next() => {
+            number.stopped();
+            return Err(ended_by(signal));
+        }
     };
-    let mut connection = opened.map_err(Failure::not_connected)?;
-    let follower = log.follow(&connection);
+    let mut connection = match opened {
+        Ok(connection) => connection,
+        Err(error) => {
+            number.failed(error.kind().as_str(), &error);
+            return Err(Failure::not_connected(error));
+        }
+    };
+    let follower = number.follow(&connection);
     let ended = tokio::select! {
         ended = carry_to_the_end(&mut connection) => ended,
         signal = signals.next() => {

@@ -33,6 +33,24 @@ pub(crate) fn output(args: &[&str]) -> Output {
     twinpath(args).output().unwrap()
 }
 
+/// Runs it with that on standard input, which then ends.
+pub(crate) fn with_input(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writing = thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap();
+    output
+}
+
 /// A program that runs until this is dropped.
 pub(crate) struct Running(pub(crate) Child);
 
