@@ -213,7 +213,7 @@ pub enum ConnectError {
         advice: &'static str,
     },
     /// No path answered within the limit.
-    #[error("no answer from {target} within {} s{}; check the address and the firewalls in between, or raise `connect_timeout`", after.as_secs_f32(), and(attempts))]
+    #[error("no answer from {target} within {} s{}; check the address, and the firewalls in between", after.as_secs_f32(), and(attempts))]
     TimedOut {
         /// The target.
         target: String,
