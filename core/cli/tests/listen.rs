@@ -7,6 +7,8 @@ mod common;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -219,4 +221,50 @@ fn a_gateway_takes_all_the_descriptors_it_may_have_and_says_if_they_are_few() {
     let line = limits.lines().find(|it| it.starts_with("Max open files"));
     let words: Vec<_> = line.unwrap().split_whitespace().collect();
     assert_eq!(words[3..5], ["600", "600"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn with_few_descriptors_connections_wait_instead_of_being_lost() {
+    let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let counts = Arc::new((now, most));
+    let service = common::service({
+        let counts = Arc::clone(&counts);
+        move |mut stream| {
+            let (now, most) = &*counts;
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            let _ = stream.read_exact(&mut [0]);
+            let _ = stream.write_all(b"x");
+            let _ = stream.read(&mut [0]);
+            // Before the client's side can see the end.
+            now.fetch_sub(1, SeqCst);
+        }
+    });
+    let program = env!("CARGO_BIN_EXE_twinpath");
+    let script = format!(
+        "ulimit -S -n 40; ulimit -H -n 84; \
+         exec {program} connect {service} --listen 127.0.0.1:0"
+    );
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).env_remove("RUST_LOG");
+    let mut running = Running::start(command.stderr(Stdio::piped()));
+    let (address, _, mut rest) = listening(running.0.stderr.take().unwrap());
+    let mut warning = String::new();
+    rest.read_line(&mut warning).unwrap();
+    assert!(
+        warning.contains("84 open files") && warning.contains("5 connections"),
+        "{warning}"
+    );
+    thread::spawn(move || rest.lines().for_each(drop));
+    let mut open: Vec<_> = (0..12).map(|_| connect(address)).collect();
+    for stream in &mut open {
+        stream.write_all(b"x").unwrap();
+    }
+    // Each that ends makes room for one that waits.
+    for mut stream in open {
+        stream.read_exact(&mut [0]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+    assert_eq!(counts.1.load(SeqCst), 5);
 }

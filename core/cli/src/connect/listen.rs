@@ -18,7 +18,11 @@ use crate::exit::{self, Failure};
 use crate::values::ListenAt;
 
 /// Connections at once; further ones wait in the kernel's queue.
-const MOST: usize = 1024;
+const MOST: u64 = 1024;
+/// What each of them needs: the local socket, two legs, and one that is dialled to take the place of one of these.
+const DESCRIPTORS_EACH: u64 = 4;
+/// For all else: standard streams, events, the runtime, lookups.
+const DESCRIPTORS_BESIDE: u64 = 64;
 /// How long the end waits for connections to be reset and accounted for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -46,10 +50,11 @@ pub(super) async fn run(
     // Before the address is told: whoever reads it may signal at once.
     let mut signals = Signals::listen();
     exit::complain(format_args!("listening on {local}"));
+    let most = most();
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     tokio::select! {
-        () = accept(&listener, connector, target, &log, &stopping, &mut connections) => {}
+        () = accept(&listener, most, connector, target, &log, &stopping, &mut connections) => {}
         _ = signals.next() => {}
     }
     drop(listener);
@@ -70,15 +75,36 @@ async fn bind(address: &ListenAt) -> io::Result<TcpListener> {
     TcpListener::bind(&addresses[..]).await
 }
 
+/// How many connections the process may carry at once, once it may have as many sockets as the system will allow.
+fn most() -> usize {
+    let limit = twinpath_socket::raise_descriptor_limit().unwrap_or_else(|error| {
+        log::warn!("the limit of open files cannot be raised: {error}");
+        u64::MAX
+    });
+    let most = most_within(limit);
+    if most < MOST {
+        log::warn!(
+            "{limit} open files allowed, which is enough for {most} connections at once, and more have to wait; raise \
+             the limit (ulimit -n)"
+        );
+    }
+    most as usize
+}
+
+fn most_within(descriptors: u64) -> u64 {
+    (descriptors.saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_EACH).clamp(1, MOST)
+}
+
 async fn accept(
     listener: &TcpListener,
+    most: usize,
     connector: Connector,
     target: &str,
     log: &Arc<EventLog>,
     stopping: &watch::Receiver<bool>,
     connections: &mut JoinSet<()>,
 ) {
-    let slots = Arc::new(Semaphore::new(MOST));
+    let slots = Arc::new(Semaphore::new(most));
     let target: Arc<str> = target.into();
     loop {
         while connections.try_join_next().is_some() {}
@@ -166,5 +192,18 @@ async fn carry(
 fn reset(local: &TcpStream) {
     if let Err(error) = socket2::SockRef::from(local).set_linger(Some(Duration::ZERO)) {
         log::debug!("a local connection is closed instead of reset: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_as_many_as_there_are_descriptors_for() {
+        assert_eq!(most_within(u64::MAX), MOST);
+        assert_eq!(most_within(1 << 20), MOST);
+        assert_eq!(most_within(256), 48);
+        assert_eq!(most_within(0), 1);
     }
 }
