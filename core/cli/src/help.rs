@@ -6,7 +6,8 @@ macro_rules! connect {
 Without --listen it is like nc: the end of standard input ends one direction only, and the \
 command ends at the peer's end, even if there is more on standard input.
 
-Exit status: 0 the connection ended in order, 1 it was lost, 2 there never was one, 64 usage. SIGINT and SIGTERM reset what is open and give \
+Exit status: 0 the connection ended in order, 1 it was lost, 2 there never was one (or a service \
+behind the gateway could not be reached), 64 usage. SIGINT and SIGTERM reset what is open and give \
 130 and 143, with --listen 0.
 
 Examples:

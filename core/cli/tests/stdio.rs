@@ -224,5 +224,5 @@ fn a_service_that_cannot_be_reached_is_told() {
     let output = with_input(&mut twinpath(&["connect", &address, "--gateway"]), b"hello");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("service behind the gateway"), "{text}");
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
 }

@@ -13,7 +13,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
-use twinpath::{ConnectError, Connection, Connector, ErrorKind, InterfaceSelector, Peer};
+use twinpath::{
+    ConnectError, Connection, Connector, ErrorKind, InterfaceSelector, Peer, ResetCode,
+    SessionError,
+};
 
 use crate::args::{ConnectArgs, Mode, Service, Standby};
 use crate::exit::{self, Failure};
@@ -136,10 +139,20 @@ async fn open(connector: &Connector, target: &str) -> Result<Connection, Connect
     Ok(connection)
 }
 
-/// Whether an error of a read or write says that there never was a connection.
+/// Whether an error of a read or write says that there never was a connection, to the gateway or to the service
+/// behind it.
 fn never_connected(error: &io::Error) -> bool {
-    matches!(
-        ErrorKind::of_io(error),
-        ErrorKind::NotAGateway | ErrorKind::GatewayRefused | ErrorKind::PinMismatch
-    )
+    let inner = error.get_ref();
+    let no_service = matches!(
+        inner.and_then(|inner| inner.downcast_ref()),
+        Some(SessionError::Reset {
+            code: ResetCode::UpstreamUnreachable,
+            ..
+        })
+    );
+    no_service
+        || matches!(
+            ErrorKind::of_io(error),
+            ErrorKind::NotAGateway | ErrorKind::GatewayRefused | ErrorKind::PinMismatch
+        )
 }
