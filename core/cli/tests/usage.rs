@@ -96,3 +96,16 @@ fn an_interface_that_does_not_exist_is_told_with_those_that_do() {
     );
     assert!(text.contains("wlan77") && text.contains("lo"), "{text}");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_the_demo_plays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no/report.html");
+    let played = output(&["demo", "--report", path.to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&played.stdout), "");
+    let text = complaint(&played, 2);
+    assert!(
+        text.contains("report.html") && text.contains("--report"),
+        "{text}"
+    );
+}

@@ -11,6 +11,8 @@ mod server;
 mod story;
 mod terminal;
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn show(args: &Args) -> Result<(), Failure> {
+    try_report(&args.report)?;
     let (build, stage, name) = choose(args.links).map_err(Failure::not_connected)?;
     let standby = match args.standby {
         Standby::Cold => twinpath::Standby::Cold,
@@ -120,10 +123,30 @@ fn verdict(name: &str, run: &Run) -> String {
 }
 
 fn write_report(path: &Path, recording: &Recording) -> Result<(), Failure> {
-    std::fs::write(path, report::html(recording)).map_err(|error| {
-        Failure::not_connected(format!(
-            "cannot write {}: {error}; run it in a folder you may write to, or give --report FILE",
-            path.display()
-        ))
-    })
+    std::fs::write(path, report::html(recording)).map_err(|error| cannot_write(path, &error))
+}
+
+/// Half a minute is too long to wait for an error that can be known at once. A report of an earlier run is left alone
+/// until there is another, and an interrupted run leaves no empty one.
+fn try_report(path: &Path) -> Result<(), Failure> {
+    let existed = path.exists();
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path);
+    opened.map_err(|error| cannot_write(path, &error))?;
+    if !existed {
+        if let Err(error) = std::fs::remove_file(path) {
+            log::debug!("an empty report stays behind for now: {error}");
+        }
+    }
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::not_connected(format!(
+        "cannot write {}: {error}; run it in a folder you may write to, or give --report FILE",
+        path.display()
+    ))
 }
