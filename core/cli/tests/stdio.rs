@@ -217,6 +217,23 @@ fn a_pinned_key_is_checked() {
     assert!(text.contains("pin"), "{text}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_change_is_told_with_its_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let path = file.to_str().unwrap();
+    drop(gateway(echo(), &["--key", path]));
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o660)).unwrap();
+    let (_gateway, _, told) = gateway(echo(), &["--key", path]);
+    let warning = told.iter().find(|line| line.contains("WARN")).unwrap();
+    assert!(
+        warning.contains(path) && warning.contains("changed"),
+        "{warning}"
+    );
+}
+
 #[test]
 fn a_service_that_cannot_be_reached_is_told() {
     let (_gateway, address, _) = gateway(closed_port(), &[]);

@@ -27,6 +27,9 @@ pub struct KeyFile {
     ///
     /// Not an error, because orchestrators mount secrets with such modes, but worth a warning.
     pub readable_by_others: bool,
+    /// Whether anybody but the owner, group included, can put another key in its place; always `false` where files have
+    /// no mode bits. Worth a warning as well: clients that pin the key would refuse the gateway.
+    pub writable_by_others: bool,
 }
 
 impl KeyFile {
@@ -90,14 +93,22 @@ fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
     };
     let bytes =
         from_hex(digits).ok_or_else(|| malformed("the key is not 64 hexadecimal digits"))?;
-    let readable_by_others = readable_by_others(&metadata);
-    if readable_by_others {
-        log::warn!("the key file can be read by other users; `chmod 600` it");
+    let (readable_by_others, writable_by_others) = loose(&metadata);
+    let what = match (readable_by_others, writable_by_others) {
+        (true, true) => Some("read and changed"),
+        (true, false) => Some("read"),
+        (false, true) => Some("changed"),
+        (false, false) => None,
+    };
+    if let Some(what) = what {
+        let path = path.display();
+        log::warn!("the key file {path} can be {what} by other users; `chmod 600 {path}`");
     }
     Ok(KeyFile {
         key: StaticKey::from_bytes(bytes),
         created: false,
         readable_by_others,
+        writable_by_others,
     })
 }
 
@@ -125,6 +136,7 @@ fn create(path: &Path) -> Result<KeyFile, KeyFileError> {
         key,
         created: true,
         readable_by_others: false,
+        writable_by_others: false,
     })
 }
 
@@ -142,16 +154,18 @@ fn from_hex(digits: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Whether others can read the file, and whether they can change it.
 #[cfg(unix)]
-fn readable_by_others(metadata: &fs::Metadata) -> bool {
+fn loose(metadata: &fs::Metadata) -> (bool, bool) {
     use std::os::unix::fs::PermissionsExt;
-    // The group is left out: a service account that reads through its group is the common deployment.
-    metadata.permissions().mode() & 0o004 != 0
+    let mode = metadata.permissions().mode();
+    // A service account that reads through its group is the common deployment; none has to write.
+    (mode & 0o004 != 0, mode & 0o022 != 0)
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_: &fs::Metadata) -> bool {
-    false
+fn loose(_: &fs::Metadata) -> (bool, bool) {
+    (false, false)
 }
 
 #[cfg(test)]
@@ -180,8 +194,19 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(KeyFile::open(&path).unwrap().readable_by_others);
+        for (mode, readable, writable) in [
+            (0o600, false, false),
+            (0o640, false, false),
+            (0o644, true, false),
+            (0o660, false, true),
+            (0o602, false, true),
+            (0o666, true, true),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let file = KeyFile::open(&path).unwrap();
+            let found = (file.readable_by_others, file.writable_by_others);
+            assert_eq!(found, (readable, writable), "{mode:o}");
+        }
     }
 
     #[test]
