@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::error::ConnectError;
 
@@ -13,6 +14,7 @@ pub struct Target {
     port: u16,
     announced: bool,
     reached_at: Option<IpAddr>,
+    known: Arc<[IpAddr]>,
 }
 
 impl Target {
@@ -24,6 +26,7 @@ impl Target {
             port,
             announced: false,
             reached_at: None,
+            known: Arc::default(),
         }
     }
 
@@ -51,6 +54,18 @@ impl Target {
 
     pub(crate) const fn with_reached_at(mut self, address: Option<IpAddr>) -> Self {
         self.reached_at = address;
+        self
+    }
+
+    /// For the further legs of a connection: what [`Dialer::look_up`](crate::Dialer::look_up) has found for the host
+    /// when the session began, so that a leg need not wait for a lookup just when a path has died. Often empty.
+    #[must_use]
+    pub fn known_addresses(&self) -> &[IpAddr] {
+        &self.known
+    }
+
+    pub(crate) fn with_known(mut self, addresses: Arc<[IpAddr]>) -> Self {
+        self.known = addresses;
         self
     }
 

@@ -15,7 +15,7 @@ use crate::target::Target;
 
 /// The backup's attempt starts when the primary's has not answered for this long: about what a user does not notice,
 /// and longer than nearly every handshake over a healthy Wi-Fi, so that cellular is seldom touched in vain.
-const BACKUP_DELAY: Duration = Duration::from_millis(200);
+pub(crate) const BACKUP_DELAY: Duration = Duration::from_millis(200);
 
 /// Futures that run side by side, each with a name.
 pub(crate) struct Runners<K, T> {

@@ -1,0 +1,89 @@
+//! One way to a peer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use twinpath_proto::Role;
+use twinpath_socket::{Binding, Cost, Interface, InterfaceKind};
+
+use crate::mode::PathInfo;
+
+/// One way to a peer: a role, and the interface that serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    role: Role,
+    interface: Option<Arc<Interface>>,
+    /// Addresses near this device are reached over the system's route only.
+    pub(super) near_by_system: bool,
+}
+
+impl Path {
+    pub(crate) const fn over(role: Role, interface: Arc<Interface>, near_by_system: bool) -> Self {
+        Self {
+            role,
+            interface: Some(interface),
+            near_by_system,
+        }
+    }
+
+    /// The way that the system itself would take.
+    pub(crate) const fn system_route(role: Role) -> Self {
+        Self {
+            role,
+            interface: None,
+            near_by_system: false,
+        }
+    }
+
+    /// Primary or backup.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The interface to use; `None` for the way that the system itself would take.
+    #[must_use]
+    pub fn interface(&self) -> Option<&Interface> {
+        self.interface.as_deref()
+    }
+
+    /// What a socket has to be bound to.
+    #[must_use]
+    pub fn binding(&self) -> Binding {
+        self.interface
+            .as_ref()
+            .map_or(Binding::Unbound, |interface| interface.binding())
+    }
+
+    /// Name, kind and cost.
+    #[must_use]
+    pub fn info(&self) -> PathInfo {
+        match &self.interface {
+            Some(interface) => {
+                PathInfo::new(interface.name.as_str(), interface.kind, interface.cost)
+            }
+            None => PathInfo::new("system route", InterfaceKind::Other, Cost::Unknown),
+        }
+    }
+
+    /// Whether the path has the family of that address: an address of its own, or a default route.
+    pub(crate) fn leads_to(&self, address: IpAddr) -> bool {
+        // What the system's own route can reach, its errors tell.
+        let Some(interface) = &self.interface else {
+            return true;
+        };
+        // A network that translates (464XLAT) may have the route without showing the address.
+        let routed = interface.has_default_route.is_some_and(|route| {
+            if address.is_ipv4() {
+                route.v4
+            } else {
+                route.v6
+            }
+        });
+        routed
+            || interface.addresses.iter().any(|own| match own {
+                IpAddr::V4(_) => address.is_ipv4(),
+                IpAddr::V6(v6) => address.is_ipv6() && !v6.is_unicast_link_local(),
+            })
+    }
+}
