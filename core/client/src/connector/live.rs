@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use twinpath_proto::{DialError, DialTarget, PathChange, Role};
+use twinpath_proto::{DialError, DialTarget, JoinAddress, Role};
 use twinpath_socket::{ConnectOptions, Interface, Mandate, tune};
 
 use super::builder::Options;
+use super::change::{Change, change};
+use super::known::Known;
 use super::paths::Plan;
 use super::race::Runners;
 use super::watch::Watch;
@@ -31,8 +33,10 @@ type Dialing = BoxFuture<io::Result<LegStream>>;
 /// One session of a connector.
 #[derive(Debug)]
 pub(super) struct Live {
-    options: Arc<Options>,
-    target: Target,
+    pub(super) options: Arc<Options>,
+    pub(super) target: Target,
+    /// The path of the first leg.
+    pub(super) first: Role,
     /// Whether the first leg went to this device or the network beside it: then legs may be joined there, too.
     beside: bool,
     watch: Arc<Watch>,
@@ -40,12 +44,13 @@ pub(super) struct Live {
 }
 
 #[derive(Debug)]
-struct State {
-    plan: Plan,
-    shared: Weak<Shared>,
+pub(super) struct State {
+    pub(super) plan: Plan,
+    pub(super) shared: Weak<Shared>,
     /// What the newest leg of each path is bound to, where that is known.
     bound: [Option<Bound>; 2],
     spare: Option<Spare>,
+    pub(super) known: Known,
 }
 
 /// The address at this end of a leg.
@@ -123,10 +128,12 @@ impl Live {
             shared: Weak::new(),
             bound,
             spare: None,
+            known: Known::default(),
         };
         Arc::new(Self {
             options,
             target,
+            first: path.role(),
             beside,
             watch,
             state: Mutex::new(state),
@@ -142,8 +149,9 @@ impl Live {
         });
     }
 
-    pub(super) fn attach(&self, shared: &Arc<Shared>) {
+    pub(super) fn attach(self: &Arc<Self>, shared: &Arc<Shared>) {
         self.lock().shared = Arc::downgrade(shared);
+        self.look_ahead(shared);
     }
 
     /// Has the driver look again, as when the budget has changed.
@@ -155,7 +163,7 @@ impl Live {
     }
 
     /// Fits the session to the interfaces as they are now.
-    pub(super) fn refresh(&self, interfaces: &[Interface], mandate: &Mandate) {
+    pub(super) fn refresh(self: &Arc<Self>, interfaces: &[Interface], mandate: &Mandate) {
         let mut state = self.lock();
         let Some(shared) = state.shared.upgrade() else {
             return;
@@ -202,6 +210,7 @@ impl Live {
                 state.record.set_mode(mode, reason);
             }
         });
+        self.look_ahead(&shared);
     }
 
     fn take_spare(&self, role: Role) -> Option<Dialing> {
@@ -230,22 +239,10 @@ impl Live {
 
     fn dialing(&self, path: &Path, target: DialTarget) -> Result<Dialing, DialFailure> {
         let dialer = &self.options.dialer;
-        let addresses = match target {
-            DialTarget::Original => return Ok(dialer.dial(path, &self.target)),
-            DialTarget::Announced(addresses) => addresses,
+        let targets = match &target {
+            DialTarget::Original => self.targets(&[]),
+            DialTarget::Announced(addresses) => self.targets(addresses),
         };
-        let targets: Vec<Target> = addresses
-            .into_iter()
-            .map(|address| Target::new(address.host, address.port))
-            .map(|target| {
-                if self.beside {
-                    target
-                } else {
-                    target.announced()
-                }
-            })
-            .filter(|target| self.beside || !target.address().is_some_and(is_beside))
-            .collect();
         if targets.is_empty() {
             let source = io::Error::new(
                 io::ErrorKind::PermissionDenied,
@@ -256,14 +253,36 @@ impl Live {
                 source,
             });
         }
+        let state = self.lock();
         let dials: Vec<Dialing> = targets
-            .iter()
-            .map(|target| dialer.dial(path, target))
+            .into_iter()
+            .map(|target| state.known.told(target, path.role()))
+            .map(|target| dialer.dial(path, &target))
             .collect();
+        drop(state);
         Ok(Box::pin(first_of(dials)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Where legs may go: the announced addresses, or where the first leg went if there are none.
+    pub(super) fn targets(&self, announced: &[JoinAddress]) -> Vec<Target> {
+        if announced.is_empty() {
+            return vec![self.target.clone()];
+        }
+        announced
+            .iter()
+            .map(|address| Target::new(address.host.as_str(), address.port))
+            .map(|target| {
+                if self.beside {
+                    target
+                } else {
+                    target.announced()
+                }
+            })
+            .filter(|target| self.beside || !target.address().is_some_and(is_beside))
+            .collect()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -344,136 +363,9 @@ async fn first_of(dials: Vec<Dialing>) -> io::Result<LegStream> {
     }
 }
 
-/// What a new list of interfaces means for one path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    None,
-    Lost,
-    Found,
-    /// Another interface, or another address under the leg: its socket is dead.
-    Moved,
-    /// Its leg may live, but something about the network is different.
-    Altered,
-}
-
-impl Change {
-    /// What the session is told, step by step: availability where it changes, and the change.
-    fn steps(self) -> impl Iterator<Item = (Option<bool>, PathChange)> {
-        let steps = match self {
-            Self::None => [None, None],
-            Self::Lost => [Some((Some(false), PathChange::Gone)), None],
-            Self::Found => [Some((Some(true), PathChange::Back)), None],
-            Self::Moved => [
-                Some((None, PathChange::Gone)),
-                Some((None, PathChange::Back)),
-            ],
-            Self::Altered => [Some((None, PathChange::Changed)), None],
-        };
-        steps.into_iter().flatten()
-    }
-}
-
-fn change(
-    old: Option<&Path>,
-    new: Option<&Path>,
-    bound: Option<IpAddr>,
-    interfaces: &[Interface],
-) -> Change {
-    let (old, new) = match (old, new) {
-        (None, None) => return Change::None,
-        (Some(_), None) => return Change::Lost,
-        (None, Some(_)) => return Change::Found,
-        (Some(old), Some(new)) => (old, new),
-    };
-    match (old.interface(), new.interface()) {
-        (Some(before), Some(after)) => {
-            let same = before.name == after.name
-                && before.index == after.index
-                && before.network_handle == after.network_handle;
-            let alive = bound.is_none_or(|bound| after.addresses.contains(&bound));
-            match same && alive {
-                false => Change::Moved,
-                true if before.addresses == after.addresses
-                    && before.has_default_route == after.has_default_route =>
-                {
-                    Change::None
-                }
-                true => Change::Altered,
-            }
-        }
-        (None, None) => {
-            let alive = bound.is_none_or(|bound| {
-                interfaces
-                    .iter()
-                    .any(|interface| interface.up && interface.addresses.contains(&bound))
-            });
-            if alive {
-                Change::Altered
-            } else {
-                Change::Moved
-            }
-        }
-        _ => Change::Moved,
-    }
-}
-
 const fn index(role: Role) -> usize {
     match role {
         Role::Primary => 0,
         Role::Backup => 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use twinpath_socket::InterfaceKind;
-
-    use super::*;
-
-    fn path(name: &str, addresses: &[&str]) -> Path {
-        let mut interface = Interface::new(name, 1, InterfaceKind::Wifi);
-        interface.addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        Path::over(Role::Primary, Arc::new(interface), true)
-    }
-
-    fn between(old: Option<Path>, new: Option<Path>) -> Change {
-        change(old.as_ref(), new.as_ref(), "192.0.2.1".parse().ok(), &[])
-    }
-
-    #[test]
-    fn a_path_is_lost_found_moved_or_altered() {
-        let home = || Some(path("wlan0", &["192.0.2.1", "2001:db8::1"]));
-        assert_eq!(between(home(), home()), Change::None);
-        assert_eq!(between(home(), None), Change::Lost);
-        assert_eq!(between(None, home()), Change::Found);
-        assert_eq!(
-            between(home(), Some(path("wlan0", &["192.0.2.9"]))),
-            Change::Moved
-        );
-        assert_eq!(
-            between(home(), Some(path("eth0", &["192.0.2.1"]))),
-            Change::Moved
-        );
-        // A temporary address that expires is not the leg's business.
-        assert_eq!(
-            between(home(), Some(path("wlan0", &["192.0.2.1", "2001:db8::2"]))),
-            Change::Altered
-        );
-    }
-
-    #[test]
-    fn on_the_systems_route_the_leg_lives_while_its_address_does() {
-        let system = || Some(Path::system_route(Role::Primary));
-        let mut eth0 = Interface::new("eth0", 1, InterfaceKind::Wired);
-        let bound = "192.0.2.1".parse().ok();
-        assert_eq!(
-            change(system().as_ref(), system().as_ref(), bound, &[eth0.clone()]),
-            Change::Moved
-        );
-        eth0.addresses = bound.into_iter().collect();
-        assert_eq!(
-            change(system().as_ref(), system().as_ref(), bound, &[eth0]),
-            Change::Altered
-        );
     }
 }

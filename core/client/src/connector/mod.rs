@@ -1,6 +1,8 @@
 //! Makes connections.
 
 mod builder;
+mod change;
+mod known;
 mod live;
 mod mandate;
 mod paths;

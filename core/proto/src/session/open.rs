@@ -11,7 +11,7 @@ use crate::error::{Refusal, SessionError, WireError};
 use crate::event::{DialTarget, Event};
 use crate::leg::Phase;
 use crate::time::Time;
-use crate::types::{LegId, Role, SessionId};
+use crate::types::{JoinAddress, LegId, Role, SessionId};
 use crate::wire::hello::{Hello, MAC_LEN, Retry, Welcome};
 use crate::wire::preamble;
 
@@ -355,6 +355,12 @@ impl Session {
         }
         self.leg_up(leg, now);
         Ok(())
+    }
+
+    /// Where the gateway wants further legs to go; empty if it has not said so (yet).
+    #[must_use]
+    pub fn join_addresses(&self) -> &[JoinAddress] {
+        &self.join_addresses
     }
 
     pub(super) fn dial_target(&self) -> DialTarget {
