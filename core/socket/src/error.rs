@@ -16,6 +16,12 @@ pub enum InterfaceError {
         /// All interfaces that there are.
         available: Vec<Interface>,
     },
+    /// The interfaces that were named exist, but cannot be used as they are.
+    #[error("{} down or {} no address; switch one on, or name another", are(names), if names.len() == 1 { "has" } else { "have" })]
+    NotUsable {
+        /// The names that were asked for.
+        names: Vec<String>,
+    },
     /// The operating system did not answer.
     #[error("cannot {action}: {source}")]
     Os {
@@ -33,7 +39,7 @@ impl InterfaceError {
     pub fn raw_os_error(&self) -> Option<i32> {
         match self {
             Self::Os { source, .. } => source.raw_os_error(),
-            Self::NotFound { .. } => None,
+            Self::NotFound { .. } | Self::NotUsable { .. } => None,
         }
     }
 }
@@ -43,10 +49,17 @@ impl From<InterfaceError> for io::Error {
     fn from(error: InterfaceError) -> Self {
         let kind = match &error {
             InterfaceError::NotFound { .. } => io::ErrorKind::NotFound,
+            InterfaceError::NotUsable { .. } => io::ErrorKind::NetworkDown,
             InterfaceError::Os { source, .. } => source.kind(),
         };
         Self::new(kind, error)
     }
+}
+
+/// "wlan0 is", "wlan0 and wwan0 are"
+fn are(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", names.join(" and "))
 }
 
 /// "there are: wlan0 (Wi-Fi), wwan0 (cellular, down)"
@@ -83,6 +96,21 @@ mod tests {
         );
         let error = io::Error::from(error);
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn interfaces_that_are_down_are_named() {
+        let error = |names: &[&str]| InterfaceError::NotUsable {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+        };
+        assert_eq!(
+            error(&["v9", "v8"]).to_string(),
+            "v9 and v8 are down or have no address; switch one on, or name another"
+        );
+        assert_eq!(
+            error(&["v9"]).to_string(),
+            "v9 is down or has no address; switch one on, or name another"
+        );
     }
 
     #[test]

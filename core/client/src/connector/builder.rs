@@ -276,6 +276,15 @@ impl Options {
         }
     }
 
+    /// The interfaces that were asked for by name.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let selectors = self.primary.iter().chain(&self.backup);
+        selectors.filter_map(|selector| match selector {
+            InterfaceSelector::Name(name) => Some(name.as_str()),
+            InterfaceSelector::Kind(_) => None,
+        })
+    }
+
     pub(super) fn peer(&self, target: &Target) -> Peer {
         self.peer_rule
             .as_ref()

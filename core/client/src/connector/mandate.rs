@@ -23,15 +23,15 @@ pub(super) fn one_path(mandate: &Mandate, target: &Target) -> Option<ModeReason>
     local.then_some(ModeReason::PrivateTarget)
 }
 
-/// Names that exist only near this device: multicast DNS (RFC 6762), localhost (RFC 6761), home networks (RFC 8375),
-/// private use (`internal`), and names of one label, which only a search list can complete.
+/// Names that exist only near this device: multicast DNS (RFC 6762), localhost (RFC 6761), home networks (RFC 8375)
+/// and private use (`internal`). A name of one label may be one that a search list completes, of any place: its
+/// addresses tell.
 fn is_local_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let under = |zone: &str| host == zone || host.ends_with(&format!(".{zone}"));
-    !host.contains('.')
-        || ["local", "localhost", "home.arpa", "internal"]
-            .into_iter()
-            .any(under)
+    ["local", "localhost", "home.arpa", "internal"]
+        .into_iter()
+        .any(under)
 }
 
 #[cfg(test)]
@@ -49,7 +49,6 @@ mod tests {
             "fd00::1",
             "printer.local",
             "PRINTER.LOCAL.",
-            "nas",
             "localhost",
             "x.home.arpa",
         ] {
@@ -57,6 +56,7 @@ mod tests {
         }
         for host in [
             "example.com",
+            "gateway",
             "198.51.100.7",
             "2001:db8::1",
             "notlocal.example",

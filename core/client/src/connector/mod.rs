@@ -109,6 +109,7 @@ impl Connector {
         paths::check_names(&self.options, &interfaces)?;
         let mandate = self.watch.mandate();
         let plan = Plan::choose(&self.options, target, &interfaces, &mandate, None);
+        paths::check_paths(&self.options, &plan)?;
         log::debug!("connecting as {}: {}", plan.mode, plan.reason);
         let racing = self.racing(&plan);
         let won = race::race_paths(

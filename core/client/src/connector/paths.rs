@@ -134,6 +134,10 @@ impl Plan {
             (Some(only), None) | (None, Some(only)) => {
                 (Mode::SinglePath, ModeReason::OneInterface(only.info().name))
             }
+            // Whoever names interfaces does not want the traffic to leave by another one.
+            (None, None) if options.names().next().is_some() => {
+                (Mode::SinglePath, ModeReason::NoInterface)
+            }
             (None, None) => return Self::system_route(ModeReason::NoInterface),
         };
         let backup = if mode == Mode::SinglePath && primary.is_some() {
@@ -149,24 +153,24 @@ impl Plan {
     }
 }
 
-/// A named interface has to exist, even if it is down.
+/// Named interfaces have to exist, even if they are down.
 pub(super) fn check_names(options: &Options, interfaces: &[Interface]) -> Result<(), ConnectError> {
-    for selector in Role::ALL
-        .into_iter()
-        .flat_map(|role| options.selectors(role))
-    {
-        if let InterfaceSelector::Name(name) = selector {
-            if !interfaces.iter().any(|interface| interface.name == *name) {
-                let available = interfaces.to_vec();
-                return Err(InterfaceError::NotFound {
-                    name: name.clone(),
-                    available,
-                }
-                .into());
-            }
+    for name in options.names() {
+        if !interfaces.iter().any(|interface| interface.name == name) {
+            let (name, available) = (name.to_owned(), interfaces.to_vec());
+            return Err(InterfaceError::NotFound { name, available }.into());
         }
     }
     Ok(())
+}
+
+/// One of the named interfaces has to be up.
+pub(super) fn check_paths(options: &Options, plan: &Plan) -> Result<(), ConnectError> {
+    if plan.paths().next().is_some() {
+        return Ok(());
+    }
+    let names = options.names().map(str::to_owned).collect();
+    Err(InterfaceError::NotUsable { names }.into())
 }
 
 #[cfg(test)]
@@ -264,6 +268,33 @@ mod tests {
             .backup(InterfaceSelector::name("wlan0"));
         let plan = choose(named, "10.0.0.1", &phone(), None);
         assert_eq!(names(&plan), ["eth0", "wlan0"]);
+    }
+
+    #[test]
+    fn what_is_named_and_down_is_not_replaced_by_the_systems_route() {
+        let mut interfaces = phone();
+        let named = || {
+            ConnectorBuilder::default()
+                .primary(InterfaceSelector::name("wlan0"))
+                .backup(InterfaceSelector::name("eth0"))
+        };
+        let check = |plan: &Plan| check_paths(&named().into_options().unwrap(), plan);
+        let both = choose(named(), "198.51.100.200", &interfaces, None);
+        interfaces[2].up = false;
+        let one = choose(named(), "198.51.100.200", &interfaces, None);
+        assert_eq!(names(&one), ["eth0"]);
+        assert_eq!(one.reason, ModeReason::OneInterface("eth0".into()));
+        check(&one).unwrap();
+        interfaces[0].addresses.clear();
+        // Neither when connecting nor later.
+        for current in [None, Some(&both)] {
+            let none = choose(named(), "198.51.100.200", &interfaces, current);
+            assert_eq!(names(&none), [""; 0]);
+            let error = check(&none).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::NoInterface);
+            let text = error.to_string();
+            assert!(text.contains("wlan0 and eth0 are down"), "{text}");
+        }
     }
 
     #[test]
