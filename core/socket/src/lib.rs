@@ -59,7 +59,7 @@ pub use error::InterfaceError;
 pub use feed::{feed_interfaces, feed_proxy, unfeed_interfaces};
 pub use health::{TcpHealth, tcp_health};
 pub use interface::{Cost, DefaultRoute, Interface, InterfaceKind, find, interfaces};
-pub use limits::raise_descriptor_limit;
+pub use limits::{is_out_of_descriptors, raise_descriptor_limit};
 pub use mandate::{Mandate, system_mandate};
 pub use options::{Binding, ConnectOptions, ListenOptions};
 pub use resolve::resolve;

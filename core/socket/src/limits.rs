@@ -16,3 +16,12 @@ use crate::sys;
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     sys::raise_descriptor_limit()
 }
+
+/// Whether an error says that this process, or the whole system, has too many files and sockets
+/// open.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error
+        .raw_os_error()
+        .is_some_and(|number| sys::OUT_OF_DESCRIPTORS.contains(&number))
+}

@@ -23,8 +23,8 @@ use crate::{Binding, sys};
 ///
 /// # Errors
 ///
-/// [`NotFound`](io::ErrorKind::NotFound) if the name has no address, or whatever the system's
-/// resolver says.
+/// [`NotFound`](io::ErrorKind::NotFound) if the name has no address or could not be looked up, which
+/// the message tells apart.
 ///
 /// # Cancel safety
 ///

@@ -255,11 +255,11 @@ async fn localhost_is_found_and_nonsense_is_not() {
                 .all(|address| address.ip().is_loopback() && address.port() == 80),
         "{found:?}"
     );
-    assert!(
-        resolve("name.invalid", 80, &Binding::Unbound)
-            .await
-            .is_err()
-    );
+    let error = resolve("name.invalid", 80, &Binding::Unbound)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    assert!(error.to_string().contains("name.invalid"), "{error}");
 }
 
 #[tokio::test]

@@ -114,19 +114,20 @@ pub(crate) async fn race_paths(
 
 fn advice(attempts: &[Attempt]) -> &'static str {
     use crate::ErrorKind;
-    match attempts
-        .last()
-        .map(|attempt| ErrorKind::of_io(&attempt.error))
-    {
-        Some(ErrorKind::Refused) => "check the port, and that the service is running",
-        Some(ErrorKind::NameNotFound) => {
-            "check the name, and that this network's resolver knows it"
-        }
-        Some(ErrorKind::NotPermitted) => {
+    let Some(Attempt { error, .. }) = attempts.last() else {
+        return "check the address and the firewalls in between";
+    };
+    if twinpath_socket::is_out_of_descriptors(error) {
+        return "close connections that are no longer needed, or raise the limit of open files (ulimit -n)";
+    }
+    match ErrorKind::of_io(error) {
+        ErrorKind::Refused => "check the port, and that the service is running",
+        ErrorKind::NameNotFound => "check the name, and that this network's resolver knows it",
+        ErrorKind::NotPermitted => {
             "the system or a VPN forbids this path; check the app's network permissions"
         }
-        Some(ErrorKind::Unreachable) => "check that the interface has an address and a route",
-        Some(ErrorKind::NoInterface) => "name an interface that exists, or none",
+        ErrorKind::Unreachable => "check that the interface has an address and a route",
+        ErrorKind::NoInterface => "name an interface that exists, or none",
         _ => "check the address and the firewalls in between",
     }
 }
@@ -134,4 +135,39 @@ fn advice(attempts: &[Attempt]) -> &'static str {
 /// The loser of the race that a warm standby can use.
 pub(crate) fn worth_keeping(path: &Path) -> bool {
     path.role() == Role::Backup
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn advice_on(error: io::Error) -> &'static str {
+        advice(&[Attempt {
+            role: Role::Primary,
+            interface: "wlan0".into(),
+            error: Arc::new(error),
+        }])
+    }
+
+    #[tokio::test]
+    async fn what_to_do_fits_what_went_wrong() {
+        // Reserved never to exist (RFC 6761), with or without a resolver to say so.
+        let dial = crate::SocketDialer::new().dial(
+            &Path::system_route(Role::Primary),
+            &Target::new("name.invalid", 443),
+        );
+        let advice = advice_on(dial.await.unwrap_err());
+        assert!(advice.starts_with("check the name"), "{advice}");
+        #[cfg(unix)]
+        {
+            /// The same number on every Unix.
+            const EMFILE: i32 = 24;
+            let advice = advice_on(io::Error::from_raw_os_error(EMFILE));
+            assert!(advice.contains("open files"), "{advice}");
+        }
+        let advice = advice_on(io::ErrorKind::ConnectionRefused.into());
+        assert!(advice.starts_with("check the port"), "{advice}");
+    }
 }

@@ -42,7 +42,7 @@ pub(crate) use os::{
     set_notsent_lowat, set_user_timeout, tcp_health,
 };
 #[cfg(unix)]
-pub(crate) use shared::descriptors::raise_descriptor_limit;
+pub(crate) use shared::descriptors::{OUT_OF_DESCRIPTORS, raise_descriptor_limit};
 
 /// Sockets are handles here, of which there are as many as there is memory.
 #[cfg(not(unix))]
@@ -50,3 +50,7 @@ pub(crate) use shared::descriptors::raise_descriptor_limit;
 pub(crate) fn raise_descriptor_limit() -> std::io::Result<u64> {
     Ok(u64::MAX)
 }
+
+/// `WSAEMFILE`.
+#[cfg(not(unix))]
+pub(crate) const OUT_OF_DESCRIPTORS: [i32; 1] = [10024];

@@ -4,8 +4,9 @@
 use std::{io, net::SocketAddr, sync::OnceLock, time::Duration, time::Instant};
 
 use socket2::{SockRef, Socket};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 
+use super::shared::lookup;
 pub(crate) use super::shared::silent::Events;
 use crate::{Binding, Interface, TcpHealth, connect::Direction};
 
@@ -61,5 +62,5 @@ pub(crate) async fn resolve(
     port: u16,
     _binding: &Binding,
 ) -> io::Result<Vec<SocketAddr>> {
-    Ok(lookup_host((host, port)).await?.collect())
+    lookup::look_up(host, port).await
 }

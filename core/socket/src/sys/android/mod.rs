@@ -6,10 +6,9 @@ mod network;
 use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use socket2::{SockRef, Socket};
-use tokio::net::lookup_host;
 
 pub(crate) use self::network::bind_network;
-use super::shared::{clock, ifaddrs, names};
+use super::shared::{clock, ifaddrs, lookup, names};
 pub(crate) use super::shared::{silent::Events, tcp_info::tcp_health};
 use crate::{Binding, Interface, connect::Direction};
 
@@ -53,6 +52,6 @@ pub(crate) async fn resolve(
 ) -> io::Result<Vec<SocketAddr>> {
     match binding {
         Binding::AndroidNetwork(handle) => network::resolve(host, port, *handle).await,
-        _ => Ok(lookup_host((host, port)).await?.collect()),
+        _ => lookup::look_up(host, port).await,
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::sys::shared::ifaddrs;
+use crate::sys::shared::sockaddr;
 
 /// How long a name may take; the callers' own limits are shorter.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -189,7 +189,7 @@ unsafe extern "C" fn reply(
     // SAFETY: as the caller promises.
     let answer = unsafe { &mut *context.cast::<Answer>() };
     // SAFETY: as the caller promises.
-    let ip = unsafe { ifaddrs::ip(address) };
+    let ip = unsafe { sockaddr::ip(address) };
     answer.more_coming = flags & FLAG_MORE_COMING != 0;
     // "There is none" carries the family in an address of zeroes, or nothing at all when it is said
     // of both.

@@ -9,10 +9,9 @@ mod option;
 use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use socket2::{SockRef, Socket};
-use tokio::net::lookup_host;
 
 pub(crate) use self::{events::Events, health::tcp_health};
-use super::shared::{clock, ifaddrs};
+use super::shared::{clock, ifaddrs, lookup};
 use crate::{Binding, Interface, connect::Direction};
 
 pub(crate) const REUSE_ADDRESS_ON_LISTEN: bool = true;
@@ -86,6 +85,6 @@ pub(crate) async fn resolve(
             };
             dns::resolve(host, port, index).await
         }
-        _ => Ok(lookup_host((host, port)).await?.collect()),
+        _ => lookup::look_up(host, port).await,
     }
 }

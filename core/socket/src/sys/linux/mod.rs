@@ -5,16 +5,16 @@ mod kind;
 mod list;
 mod message;
 mod netlink;
+mod resolver;
 
 use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use socket2::{SockRef, Socket};
-use tokio::net::lookup_host;
 
-pub(crate) use self::{events::Events, list::interfaces};
+pub(crate) use self::{events::Events, list::interfaces, resolver::resolve};
 use super::shared::clock;
 pub(crate) use super::shared::tcp_info::tcp_health;
-use crate::{Binding, connect::Direction};
+use crate::connect::Direction;
 
 /// Without it a server could not start again while its old connections are in TIME_WAIT.
 pub(crate) const REUSE_ADDRESS_ON_LISTEN: bool = true;
@@ -52,12 +52,4 @@ pub(crate) fn set_user_timeout(socket: &SockRef<'_>, timeout: Duration) -> io::R
 
 pub(crate) fn set_notsent_lowat(socket: &SockRef<'_>, bytes: u32) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(bytes)
-}
-
-pub(crate) async fn resolve(
-    host: &str,
-    port: u16,
-    _binding: &Binding,
-) -> io::Result<Vec<SocketAddr>> {
-    Ok(lookup_host((host, port)).await?.collect())
 }

@@ -7,6 +7,9 @@
 
 use std::io;
 
+/// This process has too many open, or the system has.
+pub(crate) const OUT_OF_DESCRIPTORS: [i32; 2] = [libc::EMFILE, libc::ENFILE];
+
 pub(crate) fn raise_descriptor_limit() -> io::Result<u64> {
     let mut limit = read()?;
     let soft = limit.rlim_cur;

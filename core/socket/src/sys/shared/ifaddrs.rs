@@ -1,13 +1,9 @@
 //! The list of interfaces by `getifaddrs`, which every Unix has and lets apps call.
 #![allow(unsafe_code, reason = "getifaddrs and its linked list")]
 
-use std::{
-    ffi::CStr,
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    ptr,
-};
+use std::{ffi::CStr, io, ptr};
 
+use super::sockaddr;
 use crate::{Interface, InterfaceKind};
 
 /// The list that the C library allocated, freed with this.
@@ -52,33 +48,10 @@ pub(in crate::sys) fn list(
                 found.len() - 1
             });
         // SAFETY: the address is null or valid for its family, and lives as long as the list.
-        if let Some(address) = unsafe { ip(entry.ifa_addr) } {
+        if let Some(address) = unsafe { sockaddr::ip(entry.ifa_addr) } {
             found[position].addresses.push(address);
         }
     }
     found.sort_by_key(|interface| interface.index);
     Ok(found)
-}
-
-/// The IP address in a socket address.
-///
-/// # Safety
-///
-/// `address` is null, or points to a socket address that is valid for the family it claims.
-pub(in crate::sys) unsafe fn ip(address: *const libc::sockaddr) -> Option<IpAddr> {
-    // SAFETY: null, or valid, says the caller.
-    let family = libc::c_int::from(unsafe { address.as_ref() }?.sa_family);
-    match family {
-        libc::AF_INET => {
-            // SAFETY: the family says that it is a sockaddr_in; its alignment is not relied upon.
-            let v4 = unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
-            Some(Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes()).into())
-        }
-        libc::AF_INET6 => {
-            // SAFETY: the family says that it is a sockaddr_in6; its alignment is not relied upon.
-            let v6 = unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
-            Some(Ipv6Addr::from(v6.sin6_addr.s6_addr).into())
-        }
-        _ => None,
-    }
 }

@@ -12,9 +12,9 @@ use std::{
 };
 
 use socket2::{SockRef, Socket};
-use tokio::net::lookup_host;
 
 pub(crate) use self::{adapters::interfaces, events::Events, health::tcp_health, option::boottime};
+use super::shared::lookup;
 use crate::{Binding, connect::Direction};
 
 /// Here the option would let two listeners share an address.
@@ -84,5 +84,5 @@ pub(crate) async fn resolve(
     port: u16,
     _binding: &Binding,
 ) -> io::Result<Vec<SocketAddr>> {
-    Ok(lookup_host((host, port)).await?.collect())
+    lookup::look_up(host, port).await
 }
