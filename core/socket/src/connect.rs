@@ -114,7 +114,8 @@ pub(crate) enum Direction {
     In,
 }
 
-fn bind(
+/// Binds a socket that is not connected yet.
+pub(crate) fn bind(
     socket: &Socket,
     binding: &Binding,
     addr: SocketAddr,

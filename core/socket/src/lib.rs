@@ -7,7 +7,7 @@
 //!
 //! | | bind a socket | list interfaces | be told of changes | TCP health | resolve per path |
 //! |---|---|---|---|---|---|
-//! | Linux | `SO_BINDTODEVICE` | netlink | netlink | `TCP_INFO` | system resolver |
+//! | Linux | `SO_BINDTODEVICE` | netlink | netlink | `TCP_INFO` | system resolver, then its name servers |
 //! | Android | `android_setsocknetwork` | `getifaddrs`, or [fed](feed_interfaces) | [fed](feed_interfaces) | `TCP_INFO` | `android_getaddrinfofornetwork` |
 //! | iOS, macOS | `IP_BOUND_IF` | `getifaddrs` and an ioctl, or fed | routing socket, or fed | `TCP_CONNECTION_INFO` | `DNSServiceGetAddrInfo` |
 //! | Windows | `IP_UNICAST_IF` and a source address | `GetAdaptersAddresses` | `NotifyIpInterfaceChange` | `SIO_TCP_INFO` | system resolver |

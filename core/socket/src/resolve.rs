@@ -16,7 +16,10 @@ use crate::{Binding, sys};
 /// |---|---|---|
 /// | Android | system resolver | the network's own resolvers and DNS64 (`android_getaddrinfofornetwork`) |
 /// | iOS, macOS | system resolver | the interface's own resolvers and DNS64 (`DNSServiceGetAddrInfo`) |
-/// | Linux, Windows, others | system resolver | system resolver: there is no way to ask it for one interface, so a name that only one network knows (split DNS) may not be found |
+/// | Linux | system resolver | system resolver; when that is late or fails, its name servers (`resolv.conf`) asked over the interface |
+/// | Windows, others | system resolver | system resolver: there is no way to ask it for one interface |
+///
+/// On Linux, Windows and others, a name that only one network knows (split DNS) may not be found.
 ///
 /// It has no time limit but the system's (5 to 30 s): the caller races it against its own. Must be
 /// called inside a tokio runtime.

@@ -5,10 +5,11 @@
 )]
 
 use std::{
+    ffi::CString,
     fs::{File, OpenOptions},
     io::{self, Write},
     net::UdpSocket,
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::ffi::OsStrExt},
     panic,
     process::Command,
     thread,
@@ -37,6 +38,8 @@ pub(crate) fn run<F: Future<Output = ()> + 'static>(test: fn() -> F) {
             .build()
             .unwrap();
         runtime.block_on(test());
+        // A lookup that is stuck in the system would hold up the end for as long as its resolver waits.
+        runtime.shutdown_background();
     };
     if let Err(panicked) = thread::spawn(inside).join() {
         panic::resume_unwind(panicked);
@@ -65,6 +68,36 @@ pub(crate) fn ip(arguments: &str) {
         "ip {arguments}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Gives this thread, and those it starts, a `resolv.conf` of their own.
+pub(crate) fn resolv_conf(text: &str) {
+    let name = format!(
+        "twinpath-resolv-{}-{:?}",
+        std::process::id(),
+        thread::current().id()
+    );
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, text).unwrap();
+    let from = CString::new(path.as_os_str().as_bytes()).unwrap();
+    let none = std::ptr::null();
+    // SAFETY: the strings are valid, and only this thread's namespace is changed: its mounts are made private first.
+    unsafe {
+        check(libc::unshare(libc::CLONE_NEWNS)).unwrap();
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        check(libc::mount(none, c"/".as_ptr(), none, private, none.cast())).unwrap();
+        let to = c"/etc/resolv.conf";
+        check(libc::mount(
+            from.as_ptr(),
+            to.as_ptr(),
+            none,
+            libc::MS_BIND,
+            none.cast(),
+        ))
+        .unwrap();
+    }
+    // The mount keeps the file.
+    std::fs::remove_file(path).unwrap();
 }
 
 /// A tunnel device, which exists and has a carrier for as long as this does.
@@ -134,6 +167,11 @@ impl Tun {
         // SAFETY: the request reads one int.
         check(unsafe { libc::ioctl(self.file.as_raw_fd(), TUNSETCARRIER, &raw const carrier) })
             .unwrap();
+    }
+
+    /// Has the kernel receive a packet from this link.
+    pub(crate) fn receive(&self, packet: &[u8]) {
+        (&self.file).write_all(packet).unwrap();
     }
 
     /// The next IPv4 packet that the kernel sends over this link, if one comes soon.
