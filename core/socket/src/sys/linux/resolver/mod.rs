@@ -14,6 +14,7 @@ mod system;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -24,6 +25,34 @@ use crate::Binding;
 
 /// The system's resolver is waited for alone for as long as most healthy ones need.
 const SYSTEM_ALONE: Duration = Duration::from_millis(150);
+
+/// How many lookups of this process the system's resolver is late with.
+static LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them, while it lasts.
+struct Late(());
+
+impl Late {
+    fn begin() -> Self {
+        LATE.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        LATE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// While it is late with one lookup there is no reason to wait for it with the next: the backup's
+/// begins when the primary's has had its time.
+fn system_alone() -> Duration {
+    match LATE.load(Ordering::Relaxed) {
+        0 => SYSTEM_ALONE,
+        _ => Duration::ZERO,
+    }
+}
 
 pub(crate) async fn resolve(
     host: &str,
@@ -41,8 +70,9 @@ pub(crate) async fn resolve(
             Err(failure) if !failure.is_final => Some(failure.error),
             answer => return answer.map_err(|failure| failure.error),
         },
-        () = sleep(SYSTEM_ALONE) => None,
+        () = sleep(system_alone()) => None,
     };
+    let _late = Late::begin();
     let bound = over_interface(host, port, binding);
     tokio::pin!(bound);
     if let Some(error) = late {
@@ -87,4 +117,20 @@ fn with_port(found: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
         .into_iter()
         .map(|address| SocketAddr::new(address, port))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_that_is_late_already_is_not_waited_for_again() {
+        assert_eq!(system_alone(), SYSTEM_ALONE);
+        let (first, second) = (Late::begin(), Late::begin());
+        assert_eq!(system_alone(), Duration::ZERO);
+        drop(first);
+        assert_eq!(system_alone(), Duration::ZERO);
+        drop(second);
+        assert_eq!(system_alone(), SYSTEM_ALONE);
+    }
 }
