@@ -88,9 +88,9 @@ pub(crate) enum Standby {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// Emulated with --gateway, plain without.
+    /// Emulated with --gateway; without, kernel where it has a backup, else plain.
     Auto,
-    /// A kernel MPTCP socket.
+    /// A kernel MPTCP socket, backup or not; with --gateway no session is spoken.
     Kernel,
     /// A session with a gateway, lossless.
     Emulated,

@@ -43,16 +43,11 @@ fn mistakes_are_told_in_one_line() {
         (&["connect", "a:1", "--budget", "-1"], "50M"),
         (&["connect", "a:0"], "`twinpath connect --help`"),
         (
-            &["connect", "a:1", "--mode", "kernel"],
-            "`twinpath connect --help`",
-        ),
-        (
             &["gateway", "--listen", "x", "--to", "a:1"],
             "`twinpath gateway --help`",
         ),
         (&["connect", "a:1", "--mode", "magic"], "emulated"),
         (&["connect", "a:1", "--mode", "emulated"], "--gateway"),
-        (&["connect", "a:1", "--mode", "kernel"], "kernel MPTCP"),
         (&["connect", "a:1", "--service", "aggregate"], "handover"),
         (
             &["connect", "a:1", "--pin", "abc", "--gateway"],

@@ -14,6 +14,7 @@ use twinpath_proto::ResetCode;
 use crate::driver::{LegStream, Shared};
 use crate::error::ErrorKind;
 use crate::events::Events;
+use crate::kernel::{SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection};
 use crate::monitor::Monitor;
 use crate::plain;
@@ -73,10 +74,29 @@ impl Connection {
         }
     }
 
+    /// MPTCP of the kernel.
+    pub(crate) fn over_kernel(
+        stream: Arc<SharedStream>,
+        watcher: Watcher,
+        shared: plain::Shared,
+    ) -> Self {
+        let shared = Arc::new(shared);
+        let (read, write) = plain::split_kernel(stream, watcher, &shared);
+        Self::over_halves(read, write, shared)
+    }
+
     /// Plain TCP, or what takes its place on this platform.
     pub(crate) fn over_stream(stream: LegStream, shared: plain::Shared) -> Self {
         let shared = Arc::new(shared);
         let (read, write) = plain::split(stream, &shared);
+        Self::over_halves(read, write, shared)
+    }
+
+    fn over_halves(
+        read: plain::PlainRead,
+        write: plain::PlainWrite,
+        shared: Arc<plain::Shared>,
+    ) -> Self {
         let inner = Arc::new(Inner::Plain(shared));
         Self {
             read: ReadHalf::over_plain(Arc::clone(&inner), read),

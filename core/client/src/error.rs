@@ -228,6 +228,9 @@ pub enum ConnectError {
         /// What was asked for.
         what: &'static str,
     },
+    /// MPTCP was asked for, and this machine cannot do it.
+    #[error("no MPTCP here: {0}; see `twinpath mptcp status`, or leave the mode to the connector")]
+    NoMptcp(Arc<str>),
     /// There was no randomness for keys.
     #[error("the system has no random numbers: {0}")]
     Random(String),
@@ -246,6 +249,7 @@ impl ConnectError {
                 .last()
                 .map_or(ErrorKind::Other, |attempt| ErrorKind::of_io(&attempt.error)),
             Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::NoMptcp(_) => ErrorKind::Unsupported,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Random(_) => ErrorKind::Other,
         }

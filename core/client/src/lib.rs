@@ -30,6 +30,7 @@
 //! | peer | mode | when the path dies |
 //! |---|---|---|
 //! | a Twinpath gateway | [`Mode::Emulated`] | the stream goes on over the other path, lossless between this end and the gateway |
+//! | any server that speaks MPTCP, from Linux with an MPTCP endpoint for the backup | [`Mode::KernelMptcp`] | the kernel moves the stream; [`Protection`] says whether it can |
 //! | any server | [`Mode::PlainPair`] | connecting survives a dead path; a connection that is up breaks with its path |
 //! | either, with one usable path | [`Mode::SinglePath`] | a session with a gateway waits for a path to come back |
 //!
@@ -57,6 +58,7 @@ pub mod driver;
 mod error;
 mod events;
 mod inner;
+mod kernel;
 mod mode;
 mod monitor;
 mod plain;

@@ -61,6 +61,13 @@ pub enum ModeReason {
     PrivateTarget,
     /// This end was accepted, not connected.
     Accepted,
+    /// The server speaks MPTCP, and the kernel has a backup for it.
+    Mptcp,
+    /// MPTCP was asked for, and the connection is plain TCP: the server does not know it, or something on the way took
+    /// it out.
+    FellBack,
+    /// This machine cannot do MPTCP with a backup, for this reason.
+    NoMptcp(Arc<str>),
 }
 
 impl ModeReason {
@@ -68,7 +75,7 @@ impl ModeReason {
     pub(crate) const fn is_by_choice(&self) -> bool {
         matches!(
             self,
-            Self::Gateway | Self::AnyServer | Self::OneInterface(_)
+            Self::Gateway | Self::AnyServer | Self::OneInterface(_) | Self::NoMptcp(_)
         )
     }
 
@@ -92,6 +99,11 @@ impl fmt::Display for ModeReason {
             Self::Proxy => f.write_str("the device mandates a proxy"),
             Self::PrivateTarget => f.write_str("the target is in a private or local network"),
             Self::Accepted => f.write_str("accepted from a client"),
+            Self::Mptcp => f.write_str("the server speaks MPTCP"),
+            Self::FellBack => f.write_str(
+                "the server does not speak MPTCP, or something on the way does not let it through",
+            ),
+            Self::NoMptcp(why) => write!(f, "the peer is not a gateway, and {why}"),
         }
     }
 }
@@ -136,6 +148,17 @@ pub enum Unprotected {
     /// The device mandates one way for all traffic, or the target is reached on one path only; see
     /// [`ModeReason`].
     OnePathMandated,
+    /// The connection is plain TCP, though MPTCP was asked for.
+    FellBack,
+    /// The kernel has not opened an MPTCP subflow on the backup path, or something on that path does not let it
+    /// through.
+    NoBackupSubflow,
+    /// The MPTCP subflow on the backup path is gone, and the kernel does not open it anew.
+    BackupSubflowLost,
+    /// The MPTCP subflow on the primary path is gone; the backup carries the bytes alone.
+    PrimarySubflowLost,
+    /// No MPTCP subflow is left.
+    NoSubflow,
 }
 
 impl fmt::Display for Unprotected {
@@ -144,6 +167,13 @@ impl fmt::Display for Unprotected {
             Self::Session(reason) => reason.fmt(f),
             Self::NotAGateway => f.write_str("the server is not a gateway"),
             Self::OnePathMandated => f.write_str("only one path may be used"),
+            Self::FellBack => f.write_str("the server or the way to it does not let MPTCP through"),
+            Self::NoBackupSubflow => f.write_str("there is no MPTCP subflow on the backup path"),
+            Self::BackupSubflowLost => f.write_str("the MPTCP subflow on the backup path is gone"),
+            Self::PrimarySubflowLost => f.write_str(
+                "the MPTCP subflow on the primary path is gone and the backup carries the bytes alone",
+            ),
+            Self::NoSubflow => f.write_str("no MPTCP subflow is left"),
         }
     }
 }

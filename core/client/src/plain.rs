@@ -3,8 +3,9 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -14,6 +15,7 @@ use crate::clock;
 use crate::connection::Inner;
 use crate::driver::{ByteStream, LegStream};
 use crate::error::ErrorKind;
+use crate::kernel::{self, KernelRead, KernelWrite, SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection, Unprotected};
 use crate::record::Record;
 use crate::stats::{ConnectionStats, ConnectionSummary};
@@ -25,6 +27,8 @@ pub(crate) struct Shared {
     role: Role,
     written: AtomicU64,
     read: AtomicU64,
+    /// Of a connection over kernel MPTCP.
+    kernel: OnceLock<Watcher>,
 }
 
 impl Shared {
@@ -40,11 +44,39 @@ impl Shared {
         let mut record = Record::new(mode, reason, protection, clock::now());
         record.name_path(role, path);
         record.announce(role);
+        Self::with(record, role)
+    }
+
+    /// Looks at what the kernel says of an MPTCP connection; when to look again.
+    pub(crate) fn look(&self) -> Option<Duration> {
+        let watcher = self.kernel.get()?;
+        watcher.look(&mut self.record())
+    }
+
+    /// Of a connection over kernel MPTCP, whose watcher tells of its subflows.
+    pub(crate) fn over_kernel(
+        mode: Mode,
+        reason: ModeReason,
+        role: Role,
+        paths: Vec<(Role, Arc<PathInfo>)>,
+    ) -> Self {
+        let protection = Protection::Unprotected {
+            reason: Unprotected::NoBackupSubflow,
+        };
+        let mut record = Record::new(mode, reason, protection, clock::now());
+        for (role, path) in paths {
+            record.name_path(role, Some(path));
+        }
+        Self::with(record, role)
+    }
+
+    fn with(record: Record, role: Role) -> Self {
         Self {
             record: Mutex::new(record),
             role,
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
+            kernel: OnceLock::new(),
         }
     }
 
@@ -53,7 +85,9 @@ impl Shared {
     }
 
     pub(crate) fn stats(&self, now: Time) -> ConnectionStats {
-        self.record().stats(self.role, &self.counters(), now)
+        let kernel = self.kernel.get().and_then(Watcher::counters);
+        let active = kernel.map_or(self.role, |(_, active)| active);
+        self.record().stats(active, &self.counters(), now)
     }
 
     pub(crate) fn summary(&self, now: Time) -> ConnectionSummary {
@@ -66,6 +100,7 @@ impl Shared {
     }
 
     pub(crate) fn end(&self) {
+        self.look();
         let summary = self.summary(clock::now());
         self.record().end(summary);
     }
@@ -96,6 +131,10 @@ impl Shared {
             read,
             ..Stats::default()
         };
+        if let Some((paths, _)) = self.kernel.get().and_then(Watcher::counters) {
+            [stats.primary, stats.backup] = paths;
+            return stats;
+        }
         let path = match self.role {
             Role::Primary => &mut stats.primary,
             Role::Backup => &mut stats.backup,
@@ -138,11 +177,13 @@ pub(crate) struct PlainWrite {
 
 enum ReadStream {
     Tcp(OwnedReadHalf),
+    Kernel(KernelRead),
     Other(tokio::io::ReadHalf<Foreign>),
 }
 
 enum WriteStream {
     Tcp(OwnedWriteHalf),
+    Kernel(KernelWrite),
     Other(tokio::io::WriteHalf<Foreign>),
 }
 
@@ -157,6 +198,23 @@ pub(crate) fn split(stream: LegStream, shared: &Arc<Shared>) -> (PlainRead, Plai
             (ReadStream::Other(read), WriteStream::Other(write))
         }
     };
+    halves(read, write, shared)
+}
+
+/// The halves of an MPTCP connection, which is watched from now on.
+pub(crate) fn split_kernel(
+    stream: Arc<SharedStream>,
+    watcher: Watcher,
+    shared: &Arc<Shared>,
+) -> (PlainRead, PlainWrite) {
+    if shared.kernel.set(watcher).is_ok() {
+        kernel::watch(shared);
+    }
+    let read = ReadStream::Kernel(KernelRead(Arc::clone(&stream)));
+    halves(read, WriteStream::Kernel(KernelWrite(stream)), shared)
+}
+
+fn halves(read: ReadStream, write: WriteStream, shared: &Arc<Shared>) -> (PlainRead, PlainWrite) {
     let read = PlainRead {
         stream: read,
         shared: Arc::clone(shared),
@@ -182,6 +240,7 @@ pub(crate) fn abort(read: Option<PlainRead>, write: Option<PlainWrite>) {
         (ReadStream::Other(read), WriteStream::Other(write)) if read.is_pair_of(&write) => {
             LegStream::Other(read.unsplit(write)).abort();
         }
+        (ReadStream::Kernel(read), WriteStream::Kernel(_)) => read.0.reset_on_drop(),
         _ => {}
     }
 }
@@ -195,6 +254,7 @@ impl AsyncRead for PlainRead {
         let this = self.get_mut();
         let polled = match &mut this.stream {
             ReadStream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            ReadStream::Kernel(kernel) => Pin::new(kernel).poll_read(cx, buf),
             ReadStream::Other(other) => Pin::new(other).poll_read(cx, buf),
         };
         this.shared.look_at(polled)
@@ -210,6 +270,7 @@ impl AsyncWrite for PlainWrite {
         let this = self.get_mut();
         let polled = match &mut this.stream {
             WriteStream::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_write(cx, buf),
             WriteStream::Other(other) => Pin::new(other).poll_write(cx, buf),
         };
         this.shared.look_at(polled)
@@ -223,6 +284,7 @@ impl AsyncWrite for PlainWrite {
         let this = self.get_mut();
         let polled = match &mut this.stream {
             WriteStream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_write_vectored(cx, bufs),
             WriteStream::Other(other) => Pin::new(other).poll_write_vectored(cx, bufs),
         };
         this.shared.look_at(polled)
@@ -231,6 +293,7 @@ impl AsyncWrite for PlainWrite {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             WriteStream::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_flush(cx),
             WriteStream::Other(other) => Pin::new(other).poll_flush(cx),
         }
     }
@@ -240,6 +303,7 @@ impl AsyncWrite for PlainWrite {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             WriteStream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_shutdown(cx),
             WriteStream::Other(other) => Pin::new(other).poll_shutdown(cx),
         }
     }

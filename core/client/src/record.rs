@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use twinpath_proto::{Role, Stats, Time, UnprotectedReason};
+use twinpath_proto::{LegDownReason, Role, Stats, Time, UnprotectedReason};
 use twinpath_socket::Cost;
 
 use crate::error::ErrorKind;
@@ -83,7 +83,7 @@ impl Record {
         }
     }
 
-    fn set_protection(&mut self, mut protection: Protection, now: Time) {
+    pub(crate) fn set_protection(&mut self, mut protection: Protection, now: Time) {
         const NO_SECOND: Unprotected = Unprotected::Session(UnprotectedReason::NoSecondPath);
         self.account_protection(now);
         // There may well be a second path; it is not used, which is another thing to tell.
@@ -106,6 +106,15 @@ impl Record {
         let path = self.name(role);
         self.bus.send(&Event::LegUp { path });
         self.bus.send(&Event::Protection(self.protection));
+    }
+
+    /// Tells of a subflow that came up, or went for that reason.
+    pub(crate) fn subflow(&mut self, role: Role, down: Option<LegDownReason>) {
+        let path = self.name(role);
+        self.bus.send(&match down {
+            None => Event::LegUp { path },
+            Some(reason) => Event::LegDown { path, reason },
+        });
     }
 
     /// Keeps what ended the connection; what fails after that follows from it.

@@ -223,7 +223,9 @@ impl Reception {
     pub(crate) fn open(address: SocketAddr, config: ListenerConfig) -> Result<Self, BuildError> {
         config.check()?;
         let failed = |source| BuildError::Listen { address, source };
-        let listener = listen(address, &ListenOptions::default()).map_err(failed)?;
+        let mut options = ListenOptions::default();
+        options.mptcp = true;
+        let listener = listen(address, &options).map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
         let gate = Arc::new(Gate::new(config));
         let (sender, arrivals) = mpsc::channel(BACKLOG);

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
+    net::{Shutdown, SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
     time::Duration,
 };
 
@@ -30,7 +30,11 @@ use crate::{Binding, ConnectOptions, InterfaceError, ListenOptions, find, sys};
 ///
 /// Dropping the future closes the socket and ends the attempt.
 pub async fn connect(addr: SocketAddr, opts: &ConnectOptions) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = if opts.mptcp {
+        mptcp_socket(addr)?
+    } else {
+        Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?
+    };
     socket.set_nonblocking(true)?;
     apply(&SockRef::from(&socket), opts)?;
     bind(&socket, &opts.binding, addr, Direction::Out)?;
@@ -58,7 +62,15 @@ pub fn tune(stream: &TcpStream, opts: &ConnectOptions) -> io::Result<()> {
 /// `EADDRINUSE`, `EACCES` for low ports, `EADDRNOTAVAIL`, unchanged; [`InterfaceError::NotFound`]
 /// inside if `opts.binding` names no interface.
 pub fn listen(addr: SocketAddr, opts: &ListenOptions) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    let plain = || Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP));
+    let socket = match opts.mptcp.then(|| mptcp_socket(addr)) {
+        Some(Ok(socket)) => socket,
+        Some(Err(error)) => {
+            log::debug!("listening without MPTCP: {error}");
+            plain()?
+        }
+        None => plain()?,
+    };
     socket.set_nonblocking(true)?;
     if addr.is_ipv6() {
         socket.set_only_v6(opts.v6_only)?;
@@ -78,10 +90,36 @@ pub fn listen(addr: SocketAddr, opts: &ListenOptions) -> io::Result<TcpListener>
 /// For a leg that was given up: an ordinary close would leave the kernel re-sending old bytes for
 /// minutes.
 pub fn abort(stream: TcpStream) {
-    if let Err(error) = SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
+    reset_on_drop(&stream);
+    drop(stream);
+}
+
+/// Has `stream` close with a RST once it is dropped, as [`abort`] does.
+pub fn reset_on_drop(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         log::debug!("a socket is closed without RST, since SO_LINGER failed: {error}");
     }
-    drop(stream);
+}
+
+/// Ends the sending direction (FIN) without waiting for anything.
+///
+/// # Errors
+///
+/// The kernel's; none if the peer is gone already, which shows in the other direction.
+pub fn finish(stream: &TcpStream) -> io::Result<()> {
+    match SockRef::from(stream).shutdown(Shutdown::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        result => result,
+    }
+}
+
+fn mptcp_socket(addr: SocketAddr) -> io::Result<Socket> {
+    let protocol = sys::MPTCP.ok_or(io::ErrorKind::Unsupported)?;
+    Socket::new(
+        Domain::for_address(addr),
+        Type::STREAM,
+        Some(Protocol::from(protocol)),
+    )
 }
 
 fn apply(socket: &SockRef<'_>, opts: &ConnectOptions) -> io::Result<()> {
@@ -89,9 +127,6 @@ fn apply(socket: &SockRef<'_>, opts: &ConnectOptions) -> io::Result<()> {
     match opts.keepalive {
         Some(idle) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?,
         None => socket.set_keepalive(false)?,
-    }
-    if let Some(timeout) = opts.user_timeout {
-        sys::set_user_timeout(socket, timeout)?;
     }
     if let Some(bytes) = opts.notsent_lowat {
         sys::set_notsent_lowat(socket, bytes)?;
@@ -101,6 +136,10 @@ fn apply(socket: &SockRef<'_>, opts: &ConnectOptions) -> io::Result<()> {
     }
     if let Some(bytes) = opts.recv_buffer {
         socket.set_recv_buffer_size(bytes)?;
+    }
+    // MPTCP sockets of Linux refuse the option; an accepted one says so.
+    if let Some(timeout) = opts.user_timeout.filter(|_| !opts.mptcp) {
+        sys::set_user_timeout(socket, timeout)?;
     }
     Ok(())
 }

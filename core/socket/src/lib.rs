@@ -47,6 +47,7 @@ mod health;
 mod interface;
 mod limits;
 mod mandate;
+pub mod mptcp;
 mod options;
 mod resolve;
 mod scope;
@@ -54,7 +55,7 @@ mod sys;
 mod watch;
 
 pub use clock::now_boottime;
-pub use connect::{abort, connect, listen, tune};
+pub use connect::{abort, connect, finish, listen, reset_on_drop, tune};
 pub use error::InterfaceError;
 pub use feed::{feed_interfaces, feed_proxy, unfeed_interfaces};
 pub use health::{TcpHealth, tcp_health};

@@ -36,6 +36,12 @@ impl fmt::Display for Binding {
 pub struct ConnectOptions {
     /// What it is bound to. Not used by [`tune`](crate::tune).
     pub binding: Binding,
+    /// Ask the peer for Multipath TCP (RFC 8684); what came of it, [`mptcp_info`] tells. Such a
+    /// socket has no `user_timeout`, and its `binding` holds for the first subflow only. Not used by
+    /// [`tune`](crate::tune). Default: no.
+    ///
+    /// [`mptcp_info`]: crate::mptcp::mptcp_info
+    pub mptcp: bool,
     /// Send small writes at once (`TCP_NODELAY`). Default: yes.
     pub nodelay: bool,
     /// Idle time after which the kernel asks the peer for a sign of life; `None`: never. Default:
@@ -65,6 +71,7 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             binding: Binding::Unbound,
+            mptcp: false,
             nodelay: true,
             keepalive: Some(Duration::from_secs(15 * 60)),
             user_timeout: None,
@@ -114,6 +121,9 @@ pub struct ListenOptions {
     pub v6_only: bool,
     /// Accept only what arrives on this interface. Default: [`Binding::Unbound`].
     pub binding: Binding,
+    /// Accept Multipath TCP as well as TCP, where the kernel has it; elsewhere TCP alone, without an
+    /// error. Default: no.
+    pub mptcp: bool,
 }
 
 impl Default for ListenOptions {
@@ -122,6 +132,7 @@ impl Default for ListenOptions {
             backlog: 1024,
             v6_only: false,
             binding: Binding::Unbound,
+            mptcp: false,
         }
     }
 }

@@ -9,6 +9,7 @@ mod crowd;
 mod gateway_end;
 mod hostile;
 mod joining;
+mod kernel;
 mod matrix;
 mod opening;
 mod raw;

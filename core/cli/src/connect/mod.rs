@@ -30,12 +30,6 @@ pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
 
 /// What contradicts itself, before anything is done.
 fn check(args: &ConnectArgs) -> Result<(), Failure> {
-    if args.mode == Mode::Kernel {
-        return Err(Failure::usage(
-            "this build has no kernel MPTCP mode yet; use --gateway for a lossless connection, or \
-             --mode plain",
-        ));
-    }
     if args.mode == Mode::Emulated && !args.gateway {
         return Err(Failure::usage(
             "--mode emulated needs a gateway at the other end: add --gateway if it is one",
@@ -76,7 +70,7 @@ fn connect(args: &ConnectArgs, started: Instant) -> Result<(), Failure> {
 
 /// Whether the session protocol is spoken.
 fn is_session(args: &ConnectArgs) -> bool {
-    args.gateway && args.mode != Mode::Plain
+    args.gateway && !matches!(args.mode, Mode::Plain | Mode::Kernel)
 }
 
 fn connector(args: &ConnectArgs) -> Result<Connector, Failure> {
@@ -95,6 +89,11 @@ fn connector(args: &ConnectArgs) -> Result<Connector, Failure> {
             Standby::Cold => twinpath::Standby::Cold,
             Standby::Warm => twinpath::Standby::Warm,
         });
+    }
+    match args.mode {
+        Mode::Kernel => builder = builder.mode(twinpath::Mode::KernelMptcp),
+        Mode::Plain => builder = builder.mode(twinpath::Mode::PlainPair),
+        Mode::Auto | Mode::Emulated => {}
     }
     if let Some(name) = &args.primary {
         builder = builder.primary(InterfaceSelector::name(name));

@@ -35,7 +35,7 @@ pub struct ConnectorBuilder {
     per_day: Option<u64>,
     primary: Vec<InterfaceSelector>,
     backup: Vec<InterfaceSelector>,
-    dialer: Arc<dyn Dialer>,
+    dialer: Option<Arc<dyn Dialer>>,
     respect_mandates: Option<bool>,
     connect_timeout: Duration,
     ttl: Option<Duration>,
@@ -57,7 +57,7 @@ impl Default for ConnectorBuilder {
                 InterfaceSelector::Kind(InterfaceKind::Wired),
             ],
             backup: vec![InterfaceSelector::Kind(InterfaceKind::Cellular)],
-            dialer: Arc::new(SocketDialer::new()),
+            dialer: None,
             respect_mandates: None,
             connect_timeout: CONNECT_TIMEOUT,
             ttl: None,
@@ -135,7 +135,7 @@ impl ConnectorBuilder {
 
     /// How streams are opened. Default: [`SocketDialer`].
     pub fn dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
-        self.dialer = dialer;
+        self.dialer = Some(dialer);
         self
     }
 
@@ -183,10 +183,10 @@ impl ConnectorBuilder {
             return Err(BuildError::PinWithoutGateway);
         }
         match self.mode {
-            Some(mode @ Mode::KernelMptcp) => {
+            Some(mode @ Mode::KernelMptcp) if self.dialer.is_some() => {
                 return Err(BuildError::ModeNotPossible {
                     mode,
-                    peer: "any peer in this version",
+                    peer: "any peer with a dialer that is not the default one",
                 });
             }
             Some(mode @ Mode::Emulated) if !gateways => {
@@ -229,7 +229,8 @@ impl ConnectorBuilder {
             mode: self.mode,
             primary: self.primary,
             backup: self.backup,
-            dialer: self.dialer,
+            own_sockets: self.dialer.is_none(),
+            dialer: self.dialer.unwrap_or_else(|| Arc::new(SocketDialer::new())),
             respect_mandates: self.respect_mandates.unwrap_or(!named),
             connect_timeout: self.connect_timeout,
         })
@@ -259,6 +260,8 @@ pub(super) struct Options {
     primary: Vec<InterfaceSelector>,
     backup: Vec<InterfaceSelector>,
     pub(super) dialer: Arc<dyn Dialer>,
+    /// The dialer is the default one, which makes sockets of this machine.
+    pub(super) own_sockets: bool,
     respect_mandates: bool,
     pub(super) connect_timeout: Duration,
 }

@@ -21,7 +21,8 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::driver::{LegStream, Setup};
 use crate::error::ConnectError;
-use crate::mode::ModeReason;
+use crate::kernel::{Choice, SharedStream, Watcher};
+use crate::mode::{Mode, ModeReason};
 use crate::plain;
 use crate::target::Target;
 
@@ -111,7 +112,12 @@ impl Connector {
         let plan = Plan::choose(&self.options, target, &interfaces, &mandate, None);
         paths::check_paths(&self.options, &plan)?;
         log::debug!("connecting as {}: {}", plan.mode, plan.reason);
-        let racing = self.racing(&plan);
+        let mut plan = plan;
+        let kernel = self.try_kernel(&mut plan, target)?;
+        let mut racing = self.racing(&plan);
+        if kernel {
+            racing = racing.iter().map(crate::Path::over_mptcp).collect();
+        }
         let won = race::race_paths(
             racing,
             &self.options.dialer,
@@ -121,6 +127,7 @@ impl Connector {
         .await?;
         let plan = self.with_answer(plan, &won);
         match self.options.peer(target) {
+            _ if kernel => Ok(over_kernel(plan, won)),
             Peer::Gateway => self.over_session(target.clone(), plan, won, &interfaces),
             Peer::Any => Ok(over_plain(plan, won)),
         }
@@ -149,6 +156,36 @@ impl Connector {
     pub fn set_data_saving(&self, data_saving: bool) {
         self.budget.set_data_saving(data_saving);
         self.watch.nudge();
+    }
+
+    /// Whether to ask the peer for MPTCP: any server, where the kernel has a backup for it, or as the caller wants.
+    fn try_kernel(&self, plan: &mut Plan, target: &Target) -> Result<bool, ConnectError> {
+        let pinned = self.options.mode == Some(Mode::KernelMptcp);
+        let free = self.options.mode.is_none()
+            && self.options.own_sockets
+            && self.options.peer(target) == Peer::Any
+            && plan.mode == Mode::PlainPair;
+        if !pinned && !free {
+            return Ok(false);
+        }
+        let backup = plan.path(Role::Backup).and_then(crate::Path::interface);
+        match Choice::of(backup, pinned) {
+            Choice::Kernel => {
+                plan.mode = Mode::KernelMptcp;
+                plan.reason = if pinned {
+                    ModeReason::Pinned
+                } else {
+                    ModeReason::Mptcp
+                };
+                Ok(true)
+            }
+            Choice::Not(reason) if pinned => Err(ConnectError::NoMptcp(reason)),
+            Choice::Not(reason) => {
+                log::debug!("no MPTCP: {reason}");
+                plan.reason = ModeReason::NoMptcp(reason);
+                Ok(false)
+            }
+        }
     }
 
     /// The paths to race, in order. With a spent budget the backup is no way to connect while there is a primary.
@@ -227,6 +264,26 @@ impl Connector {
         self.watch.add(&live, known);
         Ok(connection)
     }
+}
+
+fn over_kernel(plan: Plan, won: Won) -> Connection {
+    let addresses = |role: Role| {
+        let interface = plan.path(role).and_then(crate::Path::interface);
+        interface.map_or_else(Vec::new, |it| it.addresses.clone())
+    };
+    let infos = plan
+        .paths()
+        .map(|path| (path.role(), Arc::new(path.info())))
+        .collect();
+    let LegStream::Tcp(tcp) = won.stream else {
+        return over_plain(plan, won);
+    };
+    let stream = SharedStream::new(tcp);
+    let role = won.path.role();
+    let (primary, backup) = (addresses(Role::Primary), addresses(Role::Backup));
+    let watcher = Watcher::of(&stream, role, primary, backup);
+    let shared = plain::Shared::over_kernel(plan.mode, plan.reason, role, infos);
+    Connection::over_kernel(stream, watcher, shared)
 }
 
 fn over_plain(plan: Plan, won: Won) -> Connection {

@@ -15,6 +15,8 @@ pub struct Path {
     interface: Option<Arc<Interface>>,
     /// Addresses near this device are reached over the system's route only.
     pub(super) near_by_system: bool,
+    /// Sockets ask the peer for MPTCP.
+    pub(super) mptcp: bool,
 }
 
 impl Path {
@@ -23,6 +25,7 @@ impl Path {
             role,
             interface: Some(interface),
             near_by_system,
+            mptcp: false,
         }
     }
 
@@ -32,6 +35,15 @@ impl Path {
             role,
             interface: None,
             near_by_system: false,
+            mptcp: false,
+        }
+    }
+
+    /// The same path, on which sockets ask the peer for MPTCP.
+    pub(crate) fn over_mptcp(&self) -> Self {
+        Self {
+            mptcp: true,
+            ..self.clone()
         }
     }
 

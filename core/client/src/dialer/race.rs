@@ -125,7 +125,9 @@ fn options(path: &Path, address: IpAddr) -> ConnectOptions {
     } else {
         path.binding()
     });
-    options.notsent_lowat = Some(NOTSENT);
+    options.mptcp = path.mptcp;
+    // The kernel moves what it has to another subflow by itself.
+    options.notsent_lowat = (!path.mptcp).then_some(NOTSENT);
     options
 }
 

@@ -41,8 +41,12 @@ pub(crate) use os::{
     Events, REUSE_ADDRESS_ON_LISTEN, bind_interface, bind_network, boottime, interfaces, resolve,
     set_notsent_lowat, set_user_timeout, tcp_health,
 };
+#[cfg(target_os = "linux")]
+pub(crate) use os::{MPTCP, PathManager, mptcp_info};
 #[cfg(unix)]
 pub(crate) use shared::descriptors::{OUT_OF_DESCRIPTORS, raise_descriptor_limit};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use shared::no_mptcp::{MPTCP, PathManager, mptcp_info};
 
 /// Sockets are handles here, of which there are as many as there is memory.
 #[cfg(not(unix))]

@@ -35,7 +35,7 @@ impl Events {
         let socket = unsafe { AsyncFd::register(netlink::listener(GROUPS)?) }?;
         Ok(Self {
             socket,
-            query: Query::new()?,
+            query: Query::new(libc::NETLINK_ROUTE)?,
             buffer: vec![0; netlink::DATAGRAM],
         })
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{DefaultRoute, Interface};
 
 pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
-    list(&mut Query::new()?)
+    list(&mut Query::new(libc::NETLINK_ROUTE)?)
 }
 
 /// The list as the namespace of `query` has it.

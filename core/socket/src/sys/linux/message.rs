@@ -1,5 +1,5 @@
-//! Netlink messages of the route family, read from bytes and written to them: no `unsafe`, and no
-//! trust in any length.
+//! Netlink messages, above all of the route family, read from bytes and written to them: no `unsafe`,
+//! and no trust in any length.
 //!
 //! Only the few attributes that are needed are looked at, so an attribute that a newer kernel has
 //! changed cannot make a whole message unreadable.
@@ -68,15 +68,28 @@ pub(super) fn dump_request(kind: u16, family: u8, sequence: u32) -> Vec<u8> {
         payload.extend_from_slice(&IFLA_EXT_MASK.to_ne_bytes());
         payload.extend_from_slice(&RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
     }
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+    request(kind, libc::NLM_F_DUMP, sequence, &payload)
+}
+
+/// A request of `kind` with further flags.
+pub(super) fn request(kind: u16, flags: libc::c_int, sequence: u32, payload: &[u8]) -> Vec<u8> {
+    let flags = (libc::NLM_F_REQUEST | flags) as u16;
     let mut request = Vec::with_capacity(HEADER + payload.len());
     request.extend_from_slice(&((HEADER + payload.len()) as u32).to_ne_bytes());
     request.extend_from_slice(&kind.to_ne_bytes());
     request.extend_from_slice(&flags.to_ne_bytes());
     request.extend_from_slice(&sequence.to_ne_bytes());
     request.extend_from_slice(&0u32.to_ne_bytes());
-    request.extend_from_slice(&payload);
+    request.extend_from_slice(payload);
     request
+}
+
+/// Appends an attribute.
+pub(super) fn push_attribute(payload: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    payload.extend_from_slice(&((4 + value.len()) as u16).to_ne_bytes());
+    payload.extend_from_slice(&kind.to_ne_bytes());
+    payload.extend_from_slice(value);
+    payload.resize(aligned(payload.len()), 0);
 }
 
 /// What an RTM_NEWLINK or RTM_DELLINK says.
@@ -199,7 +212,7 @@ fn next_hops(mut rest: &[u8]) -> impl Iterator<Item = u32> + '_ {
     })
 }
 
-fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16_at(rest, 0)?);
         let kind = u16_at(rest, 2)? & NLA_TYPE_MASK;
@@ -213,11 +226,11 @@ fn aligned(length: usize) -> usize {
     length.next_multiple_of(4)
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
@@ -229,7 +242,7 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(&value[..end]).into_owned()
 }
 
-fn ip(value: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip(value: &[u8]) -> Option<IpAddr> {
     if let Ok(four) = <[u8; 4]>::try_from(value) {
         return Some(Ipv4Addr::from(four).into());
     }

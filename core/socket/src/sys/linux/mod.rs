@@ -1,9 +1,11 @@
 //! Linux: netlink for interfaces, `SO_BINDTODEVICE` for sockets.
 
 mod events;
+mod generic;
 mod kind;
 mod list;
 mod message;
+mod mptcp;
 mod netlink;
 mod resolver;
 
@@ -11,7 +13,12 @@ use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use socket2::{SockRef, Socket};
 
-pub(crate) use self::{events::Events, list::interfaces, resolver::resolve};
+pub(crate) use self::{
+    events::Events,
+    list::interfaces,
+    mptcp::{PROTOCOL as MPTCP, PathManager, mptcp_info},
+    resolver::resolve,
+};
 use super::shared::clock;
 pub(crate) use super::shared::tcp_info::tcp_health;
 use crate::connect::Direction;

@@ -1,4 +1,4 @@
-//! Netlink sockets of the route family.
+//! Netlink sockets.
 #![allow(unsafe_code, reason = "a netlink address, which socket2 does not know")]
 
 use std::{
@@ -16,17 +16,17 @@ pub(super) const DATAGRAM: usize = 64 * 1024;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const DUMP_TRIES: usize = 4;
 
-fn open() -> io::Result<Socket> {
+fn open(protocol: libc::c_int) -> io::Result<Socket> {
     Socket::new(
         Domain::from(libc::AF_NETLINK),
         Type::from(libc::SOCK_RAW),
-        Some(Protocol::from(libc::NETLINK_ROUTE)),
+        Some(Protocol::from(protocol)),
     )
 }
 
 /// A non-blocking socket that hears the events of `groups` (`RTMGRP_…`).
 pub(super) fn listener(groups: libc::c_int) -> io::Result<Socket> {
-    let socket = open()?;
+    let socket = open(libc::NETLINK_ROUTE)?;
     socket.set_nonblocking(true)?;
     // A burst must not overflow it; and if it does, the reader asks anew.
     let _ = socket.set_recv_buffer_size(256 * 1024);
@@ -54,8 +54,9 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub(super) fn new() -> io::Result<Self> {
-        let socket = open()?;
+    /// For a netlink protocol (`NETLINK_…`).
+    pub(super) fn new(protocol: libc::c_int) -> io::Result<Self> {
+        let socket = open(protocol)?;
         // The kernel answers a dump inside the system call; this is for the case that it does not.
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
         Ok(Self {
@@ -65,17 +66,34 @@ impl Query {
         })
     }
 
-    /// Hands every message of a dump to `parse` and collects what it makes of them.
+    /// Hands every message of a dump of the route family to `parse` and collects what it makes of
+    /// them.
     pub(super) fn dump<T>(
         &mut self,
         kind: u16,
         family: libc::c_int,
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> io::Result<Vec<T>> {
+        self.ask(
+            |sequence| message::dump_request(kind, family as u8, sequence),
+            parse,
+        )
+    }
+
+    /// Hands every message of the answer to a request with `NLM_F_DUMP` or `NLM_F_ACK` to `parse`
+    /// and collects what it makes of them. The request is made anew, with another sequence number,
+    /// when the answer was not all of one moment.
+    pub(super) fn ask<T>(
+        &mut self,
+        request: impl Fn(u32) -> Vec<u8>,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
         let mut found = Vec::new();
         for _ in 0..DUMP_TRIES {
             found.clear();
-            if self.dump_once(kind, family, &mut |message| {
+            self.sequence = self.sequence.wrapping_add(1);
+            let request = request(self.sequence);
+            if self.ask_once(&request, &mut |message| {
                 found.extend(parse(message.payload))
             })? {
                 break;
@@ -86,17 +104,10 @@ impl Query {
         Ok(found)
     }
 
-    /// Whether the dump was all of one moment.
-    fn dump_once(
-        &mut self,
-        kind: u16,
-        family: libc::c_int,
-        each: &mut dyn FnMut(Message<'_>),
-    ) -> io::Result<bool> {
-        self.sequence = self.sequence.wrapping_add(1);
+    /// Whether the answer was all of one moment.
+    fn ask_once(&mut self, request: &[u8], each: &mut dyn FnMut(Message<'_>)) -> io::Result<bool> {
         let sequence = self.sequence;
-        self.socket
-            .write_all(&message::dump_request(kind, family as u8, sequence))?;
+        self.socket.write_all(request)?;
         let mut consistent = true;
         loop {
             let length = self.socket.read(&mut self.buffer)?;
@@ -107,8 +118,10 @@ impl Query {
                 match libc::c_int::from(message.kind) {
                     libc::NLMSG_DONE => return Ok(consistent),
                     libc::NLMSG_ERROR => {
-                        let code = message::error_code(message.payload).unwrap_or(libc::EPROTO);
-                        return Err(io::Error::from_raw_os_error(code));
+                        return match message::error_code(message.payload) {
+                            Some(0) => Ok(consistent),
+                            code => Err(io::Error::from_raw_os_error(code.unwrap_or(libc::EPROTO))),
+                        };
                     }
                     _ => each(message),
                 }

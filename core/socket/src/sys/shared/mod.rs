@@ -12,6 +12,8 @@ pub(super) mod ifaddrs;
 pub(super) mod lookup;
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(super) mod names;
+#[cfg(not(target_os = "linux"))]
+pub(super) mod no_mptcp;
 #[cfg(not(any(target_os = "linux", target_vendor = "apple", windows)))]
 pub(super) mod silent;
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]

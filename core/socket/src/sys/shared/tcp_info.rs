@@ -18,7 +18,7 @@ use crate::TcpHealth;
     dead_code,
     reason = "the layout is the kernel's, and not all of it is used"
 )]
-struct TcpInfo {
+pub(in crate::sys) struct TcpInfo {
     state: u8,
     ca_state: u8,
     retransmits: u8,
@@ -80,6 +80,14 @@ struct TcpInfo {
     total_rto_time: u32,
 }
 
+#[cfg(target_os = "linux")]
+impl TcpInfo {
+    /// `TCP_ESTABLISHED` and its like.
+    pub(in crate::sys) const fn state(&self) -> u8 {
+        self.state
+    }
+}
+
 /// `Some(field)` if the kernel's answer of `$length` bytes reached as far as the field.
 macro_rules! told {
     ($info:ident.$field:ident, $length:ident) => {
@@ -90,9 +98,14 @@ macro_rules! told {
 
 pub(crate) fn tcp_health(stream: &TcpStream) -> io::Result<TcpHealth> {
     let (info, length) = query(stream)?;
+    Ok(health_of(&info, length, queued(stream)))
+}
+
+/// What the first `length` bytes of the kernel's answer say.
+pub(in crate::sys) fn health_of(info: &TcpInfo, length: usize, queued: Option<u64>) -> TcpHealth {
     let micros = |us: u32| Duration::from_micros(us.into());
     let millis = |ms: u32| Duration::from_millis(ms.into());
-    Ok(TcpHealth {
+    TcpHealth {
         // The kernel's zero means "no sample yet".
         srtt: told!(info.rtt, length).filter(|us| *us != 0).map(micros),
         rttvar: told!(info.rttvar, length)
@@ -105,7 +118,7 @@ pub(crate) fn tcp_health(stream: &TcpStream) -> io::Result<TcpHealth> {
         rto: told!(info.rto, length).map(micros),
         unacked: told!(info.unacked, length),
         in_flight_bytes: None,
-        queued_bytes: queued(stream),
+        queued_bytes: queued,
         notsent_bytes: told!(info.notsent_bytes, length).map(u64::from),
         retransmits: told!(info.retransmits, length).map(u32::from),
         backoff: told!(info.backoff, length).map(u32::from),
@@ -119,7 +132,7 @@ pub(crate) fn tcp_health(stream: &TcpStream) -> io::Result<TcpHealth> {
         delivery_rate: told!(info.delivery_rate, length).filter(|rate| *rate != 0),
         congestion_window: told!(info.snd_cwnd, length),
         mss: told!(info.snd_mss, length),
-    })
+    }
 }
 
 fn query(stream: &TcpStream) -> io::Result<(TcpInfo, usize)> {

@@ -1,0 +1,104 @@
+//! What may be claimed of a connection, from what the kernel says of it.
+
+use std::net::IpAddr;
+
+use twinpath_proto::Role;
+use twinpath_socket::mptcp::{MptcpInfo, Subflow};
+
+use crate::mode::{Protection, Unprotected};
+
+/// The addresses of the two paths at this end, which tell a subflow's path.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends {
+    pub(super) primary: Vec<IpAddr>,
+    pub(super) backup: Vec<IpAddr>,
+}
+
+impl Ends {
+    pub(super) fn role_of(&self, subflow: &Subflow) -> Option<Role> {
+        let local = subflow.local.ip();
+        if self.backup.contains(&local) {
+            Some(Role::Backup)
+        } else if self.primary.contains(&local) {
+            Some(Role::Primary)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a subflow is established on each path.
+    fn up(&self, info: &MptcpInfo) -> [bool; 2] {
+        Role::ALL.map(|role| {
+            info.subflows
+                .iter()
+                .any(|it| it.established && self.role_of(it) == Some(role))
+        })
+    }
+}
+
+/// The claim of a connection that is MPTCP now. `joined`: a backup subflow was seen before.
+pub(super) fn claim(info: &MptcpInfo, ends: &Ends, joined: bool) -> Protection {
+    let reason = match ends.up(info) {
+        [true, true] => return Protection::Protected,
+        [true, false] if ends.backup.is_empty() => Unprotected::NoBackupSubflow,
+        [true, false] if joined => Unprotected::BackupSubflowLost,
+        [true, false] => Unprotected::NoBackupSubflow,
+        [false, true] => Unprotected::PrimarySubflowLost,
+        [false, false] => Unprotected::NoSubflow,
+    };
+    Protection::Unprotected { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subflow(local: &str, established: bool) -> Subflow {
+        let mut subflow = Subflow::new(
+            format!("{local}:1000").parse().unwrap(),
+            "203.0.113.1:443".parse().unwrap(),
+        );
+        subflow.established = established;
+        subflow
+    }
+
+    fn info(subflows: &[Subflow]) -> MptcpInfo {
+        let mut info = MptcpInfo::default();
+        info.subflows = subflows.to_vec();
+        info
+    }
+
+    #[test]
+    fn protected_means_a_subflow_on_each_path_and_nothing_less() {
+        let ends = Ends {
+            primary: vec!["10.1.0.2".parse().unwrap()],
+            backup: vec!["10.2.0.2".parse().unwrap()],
+        };
+        let (wifi, cellular) = (subflow("10.1.0.2", true), subflow("10.2.0.2", true));
+        let claims = |subflows: &[Subflow], joined| match claim(&info(subflows), &ends, joined) {
+            Protection::Protected => None,
+            Protection::Unprotected { reason } => Some(reason),
+        };
+        assert_eq!(claims(&[wifi, cellular], true), None);
+        assert_eq!(
+            claims(&[wifi], false),
+            Some(Unprotected::NoBackupSubflow),
+            "two subflows are needed"
+        );
+        assert_eq!(
+            claims(&[wifi, subflow("10.2.0.2", false)], false),
+            Some(Unprotected::NoBackupSubflow),
+            "one that is being opened is none"
+        );
+        assert_eq!(
+            claims(&[wifi, subflow("10.1.0.2", true)], true),
+            Some(Unprotected::BackupSubflowLost),
+            "two on the same path are one"
+        );
+        assert_eq!(
+            claims(&[cellular], true),
+            Some(Unprotected::PrimarySubflowLost)
+        );
+        assert_eq!(claims(&[], true), Some(Unprotected::NoSubflow));
+    }
+}

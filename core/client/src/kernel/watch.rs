@@ -1,0 +1,231 @@
+//! Looks at a connection while it lives, and says what it can claim.
+//!
+//! The kernel has no event for an unprivileged program: it has to be asked. A question costs some microseconds.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::sleep;
+use twinpath_proto::{LegDownReason, PathStats, Role, Time};
+use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
+
+use super::claim::{Ends, claim};
+use super::stream::SharedStream;
+use crate::clock;
+use crate::mode::{Mode, ModeReason, Protection, Unprotected};
+use crate::plain;
+use crate::record::Record;
+
+/// While bytes move, or a second subflow is awaited: what an answer shows has to be told within a second.
+const BUSY: Duration = Duration::from_millis(100);
+/// While nothing moves, only a reset can change something.
+const IDLE: Duration = Duration::from_millis(500);
+/// How long after the connect a second subflow is awaited: it is opened after the first answer.
+const JOINING: Duration = Duration::from_secs(5);
+
+/// A joined subflow counts after two of its round trips, and not before this.
+const SETTLING: Duration = Duration::from_millis(100);
+/// Without any subflow for so long, none is coming: the kernel opens one from another endpoint at once.
+const REOPENING: Duration = Duration::from_millis(500);
+
+/// What is known of a connection over kernel MPTCP.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    stream: Weak<SharedStream>,
+    ends: Ends,
+    /// The path of the first subflow.
+    role: Role,
+    began: Time,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was last told of each path.
+    paths: [PathStats; 2],
+    /// Every subflow that there was.
+    seen: Vec<Seen>,
+    /// The backup was taken in by the peer.
+    joined: bool,
+    /// No subflow has been left since then.
+    gone_since: Option<Time>,
+    /// The connection is MPTCP no more.
+    over: bool,
+    unacked: u64,
+}
+
+/// A subflow that there is, or was.
+#[derive(Debug)]
+struct Seen {
+    local: SocketAddr,
+    role: Role,
+    sent: u64,
+    received: u64,
+    /// Established for the first time then.
+    since: Option<Time>,
+}
+
+impl Watcher {
+    pub(super) fn new(stream: &Arc<SharedStream>, role: Role, ends: Ends) -> Self {
+        Self {
+            stream: Arc::downgrade(stream),
+            ends,
+            role,
+            began: clock::now(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The counters as of the last look, and the path that new bytes take; `None` of what is MPTCP no more.
+    pub(crate) fn counters(&self) -> Option<([PathStats; 2], Role)> {
+        let state = self.lock();
+        let [primary, backup] = &state.paths;
+        let active = if primary.up || !backup.up {
+            Role::Primary
+        } else {
+            Role::Backup
+        };
+        (!state.over).then_some((state.paths, active))
+    }
+
+    /// Looks now, and tells what has changed. When to look again; `None` when there is nothing to look at any more.
+    pub(crate) fn look(&self, record: &mut Record) -> Option<Duration> {
+        let stream = self.stream.upgrade()?;
+        let mut state = self.lock();
+        if state.over {
+            return None;
+        }
+        let info = match mptcp_info(stream.tcp()) {
+            Ok(Some(info)) => info,
+            Ok(None) => {
+                state.over = true;
+                if state.seen.is_empty() {
+                    record.subflow(self.role, None);
+                }
+                record.set_mode(Mode::PlainPair, ModeReason::FellBack);
+                let reason = Unprotected::FellBack;
+                record.set_protection(Protection::Unprotected { reason }, clock::now());
+                return None;
+            }
+            Err(error) => {
+                log::debug!("an MPTCP connection cannot be looked at: {error}");
+                return None;
+            }
+        };
+        let now = clock::now();
+        let gone = info.subflows.iter().all(|it| it.closed) && !stream.has_ended();
+        if !gone {
+            state.gone_since = None;
+        } else if now.saturating_since(*state.gone_since.get_or_insert(now)) >= REOPENING {
+            // The kernel waits up to a minute for a new subflow that nobody will open.
+            stream.fail();
+        }
+        let moved = state.count(&info, &self.ends, record, now);
+        let mut settled = info.clone();
+        for subflow in &mut settled.subflows {
+            let first = info.subflows.first() == Some(&*subflow);
+            subflow.established &= first || state.is_settled(subflow, now);
+            state.joined |= subflow.established && self.ends.role_of(subflow) == Some(Role::Backup);
+        }
+        record.set_protection(claim(&settled, &self.ends, state.joined), now);
+        let settling = settled.subflows != info.subflows;
+        let awaited =
+            gone || settling || !state.joined && now.saturating_since(self.began) < JOINING;
+        Some(if moved || awaited { BUSY } else { IDLE })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes the counters over, and tells of subflows that came or went. True if bytes move.
+    fn count(&mut self, info: &MptcpInfo, ends: &Ends, record: &mut Record, now: Time) -> bool {
+        let mut moved = info.unacked > 0 || self.unacked > 0;
+        self.unacked = info.unacked;
+        for role in Role::ALL {
+            let of_path = |it: &&Subflow| ends.role_of(it) == Some(role);
+            for subflow in info.subflows.iter().filter(of_path) {
+                moved |= self.count_subflow(role, subflow, now);
+            }
+            let newest = info
+                .subflows
+                .iter()
+                .filter(of_path)
+                .rfind(|it| it.established);
+            let path = &mut self.paths[index(role)];
+            let of_seen = self.seen.iter().filter(|seen| seen.role == role);
+            (path.sent, path.received) = of_seen.fold((0, 0), |(sent, received), seen| {
+                (sent + seen.sent, received + seen.received)
+            });
+            path.srtt = newest.and_then(|it| it.health.srtt).or(path.srtt);
+            path.last_heard = newest.and_then(|it| it.health.last_ack_recv);
+            if path.up != newest.is_some() {
+                path.up = newest.is_some();
+                path.legs += u32::from(path.up);
+                record.subflow(role, (!path.up).then_some(LegDownReason::Ended));
+            }
+        }
+        moved
+    }
+
+    fn count_subflow(&mut self, role: Role, subflow: &Subflow, now: Time) -> bool {
+        let sent = subflow.health.bytes_sent.unwrap_or_default();
+        let received = subflow.health.bytes_received.unwrap_or_default();
+        let is_same = |seen: &Seen| seen.local == subflow.local;
+        let index = self.seen.iter().position(is_same).unwrap_or_else(|| {
+            self.seen.push(Seen {
+                local: subflow.local,
+                role,
+                sent: 0,
+                received: 0,
+                since: None,
+            });
+            self.seen.len() - 1
+        });
+        let seen = &mut self.seen[index];
+        let moved = (seen.sent, seen.received) != (sent, received);
+        (seen.sent, seen.received) = (sent, received);
+        if subflow.established {
+            seen.since.get_or_insert(now);
+        }
+        moved
+    }
+
+    /// Whether the peer has surely taken that subflow in. An initiator of a join sees it established a round trip before
+    /// it is proven to the peer, which until then may give MPTCP up and turn it away.
+    fn is_settled(&self, subflow: &Subflow, now: Time) -> bool {
+        let round_trips = subflow.health.srtt.unwrap_or_default() * 2;
+        let since = self.seen.iter().find(|seen| seen.local == subflow.local);
+        since
+            .and_then(|seen| seen.since)
+            .is_some_and(|since| now.saturating_since(since) >= round_trips.max(SETTLING))
+    }
+}
+
+/// Looks at a connection from now on, as long as it lives.
+pub(crate) fn watch(shared: &Arc<plain::Shared>) {
+    // At once, so that the connection never claims what nobody has looked at.
+    let Some(mut pause) = shared.look() else {
+        return;
+    };
+    let shared = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        loop {
+            sleep(pause).await;
+            match shared.upgrade().and_then(|shared| shared.look()) {
+                Some(next) => pause = next,
+                None => return,
+            }
+        }
+    });
+}
+
+const fn index(role: Role) -> usize {
+    match role {
+        Role::Primary => 0,
+        Role::Backup => 1,
+    }
+}

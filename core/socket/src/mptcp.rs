@@ -1,0 +1,252 @@
+//! Multipath TCP as the kernel makes it (RFC 8684): what a connection has negotiated, its subflows,
+//! and the path manager, which decides by which addresses connections open further ones.
+//!
+//! Linux only; elsewhere everything here fails as [`Unsupported`](io::ErrorKind::Unsupported).
+//! Sockets are made by [`connect`](crate::connect()) and [`listen`](crate::listen) with the option
+//! `mptcp`.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+
+use crate::{TcpHealth, sys};
+
+/// What the kernel says of a connection at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MptcpInfo {
+    /// The subflows, in the order in which they were opened.
+    pub subflows: Vec<Subflow>,
+    /// Bytes of the stream that the peer has not acknowledged, on whichever subflow they were sent.
+    pub unacked: u64,
+    /// Names the connection in this network namespace.
+    pub token: u32,
+}
+
+/// One TCP connection under an MPTCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subflow {
+    /// The address at this end, which tells the interface.
+    pub local: SocketAddr,
+    /// The address of the peer.
+    pub remote: SocketAddr,
+    /// Whether its handshake is done and neither end has begun to close it.
+    pub established: bool,
+    /// Whether it is over; the kernel goes on listing the first one.
+    pub closed: bool,
+    /// How it is doing.
+    pub health: TcpHealth,
+}
+
+impl Subflow {
+    /// A subflow between two addresses, of which nothing more is known.
+    #[must_use]
+    pub fn new(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self {
+            local,
+            remote,
+            established: false,
+            closed: false,
+            health: TcpHealth::default(),
+        }
+    }
+}
+
+/// Whether sockets that ask for MPTCP can be made here, now.
+///
+/// # Errors
+///
+/// The kernel's when it refuses: it was built without MPTCP, it is switched off
+/// (`net.mptcp.enabled`), or something forbids it. [`Unsupported`](io::ErrorKind::Unsupported) on
+/// other platforms.
+pub fn is_available() -> io::Result<()> {
+    let protocol = sys::MPTCP.ok_or(io::ErrorKind::Unsupported)?;
+    Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::from(protocol))).map(drop)
+}
+
+/// Whether a connection is MPTCP, and if so, how it is doing: `None` if it is plain TCP, because it
+/// was made so, the peer does not know MPTCP, or something on the way took the option out.
+///
+/// True at the moment of the answer only. An option that is taken out of all but the first segments
+/// shows after the first answer of the peer, or any later one.
+///
+/// Sources: `TCP_IS_MPTCP` (Linux 6.10) and `MPTCP_FULL_INFO` (6.5), else `MPTCP_INFO`,
+/// `MPTCP_SUBFLOW_ADDRS` and `MPTCP_TCPINFO` (5.16).
+///
+/// # Errors
+///
+/// The kernel's, when it cannot say; [`Unsupported`](io::ErrorKind::Unsupported) where there is no
+/// MPTCP.
+pub fn mptcp_info(stream: &TcpStream) -> io::Result<Option<MptcpInfo>> {
+    sys::mptcp_info(stream)
+}
+
+/// An address of this machine that the path manager uses for MPTCP connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The kernel's number of it; 0 asks for a new one.
+    pub id: u8,
+    /// The address.
+    pub address: IpAddr,
+    /// The index of the interface that subflows from it leave by; 0 if none is named.
+    pub interface: u32,
+    /// What it is used for.
+    pub flags: EndpointFlags,
+}
+
+impl Endpoint {
+    /// An endpoint that is not there yet.
+    #[must_use]
+    pub const fn new(address: IpAddr, interface: u32, flags: EndpointFlags) -> Self {
+        Self {
+            id: 0,
+            address,
+            interface,
+            flags,
+        }
+    }
+}
+
+/// What an [`Endpoint`] is used for (`MPTCP_PM_ADDR_FLAG_…`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct EndpointFlags(u32);
+
+impl EndpointFlags {
+    /// Announced to peers, which may connect to it.
+    pub const SIGNAL: Self = Self(1);
+    /// Connections of this machine open a subflow from it.
+    pub const SUBFLOW: Self = Self(2);
+    /// Its subflows carry bytes only when no other can.
+    pub const BACKUP: Self = Self(4);
+    /// Subflows to every address of the peer.
+    pub const FULLMESH: Self = Self(8);
+
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::SIGNAL, "signal"),
+        (Self::SUBFLOW, "subflow"),
+        (Self::BACKUP, "backup"),
+        (Self::FULLMESH, "fullmesh"),
+    ];
+
+    /// As the kernel has them.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// As the kernel has them.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl fmt::Display for EndpointFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = Self::NAMES.iter().filter(|(flag, _)| self.has(*flag));
+        let names: Vec<_> = known.map(|(_, name)| *name).collect();
+        f.write_str(&names.join(" "))
+    }
+}
+
+/// How many subflows a connection of this network namespace may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MptcpLimits {
+    /// Subflows besides the first.
+    pub subflows: u32,
+    /// Addresses of a peer that are connected to.
+    pub accepted_addresses: u32,
+}
+
+/// The kernel's path manager of the network namespace that this was opened in. Its settings hold for
+/// every MPTCP connection there, of whichever program.
+///
+/// Reading needs no privilege on Linux 6.12 and later; changing needs `CAP_NET_ADMIN`.
+#[derive(Debug)]
+pub struct PathManager {
+    os: sys::PathManager,
+}
+
+impl PathManager {
+    /// # Errors
+    ///
+    /// [`NotFound`](io::ErrorKind::NotFound) if the kernel was built without MPTCP;
+    /// [`Unsupported`](io::ErrorKind::Unsupported) on other platforms.
+    pub fn open() -> io::Result<Self> {
+        sys::PathManager::open().map(|os| Self { os })
+    }
+
+    /// The endpoints there are.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN` before Linux
+    /// 6.12, else the kernel's.
+    pub fn endpoints(&mut self) -> io::Result<Vec<Endpoint>> {
+        self.os.endpoints()
+    }
+
+    /// Adds an endpoint; connections that live open a subflow from it as well. Gives it with its
+    /// number.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`;
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is one of that address; the
+    /// kernel's when there are eight.
+    pub fn add(&mut self, endpoint: &Endpoint) -> io::Result<Endpoint> {
+        self.os.add(endpoint)?;
+        let mut added = self.os.endpoints()?.into_iter().rev();
+        added
+            .find(|it| it.address == endpoint.address)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Removes an endpoint, and with it the subflows that started there, of every connection; their
+    /// peers are told. With the number 0: the first subflow of each connection that started at that
+    /// address, though no endpoint made it.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`; the kernel's
+    /// when there is none.
+    pub fn remove(&mut self, endpoint: &Endpoint) -> io::Result<()> {
+        self.os.remove(endpoint)
+    }
+
+    /// The limits in force.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn limits(&mut self) -> io::Result<MptcpLimits> {
+        self.os.limits()
+    }
+
+    /// Sets the limits.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
+    pub fn set_limits(&mut self, limits: MptcpLimits) -> io::Result<()> {
+        self.os.set_limits(limits)
+    }
+}
