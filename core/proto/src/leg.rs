@@ -158,6 +158,11 @@ impl Leg {
         matches!(self.phase, Phase::Up | Phase::AwaitProof)
     }
 
+    /// Up, and not silent beyond the second limit; it may have nothing to answer.
+    pub(crate) const fn may_answer(&self) -> bool {
+        self.is_up() && !self.given_up
+    }
+
     /// Up and answering: good enough to go on with.
     pub(crate) const fn is_healthy(&self) -> bool {
         matches!(self.phase, Phase::Up) && self.suspicion.is_none() && !self.given_up

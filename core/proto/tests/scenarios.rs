@@ -6,81 +6,11 @@ mod sim;
 
 use std::time::Duration;
 
+use sim::plans::{assert_closed_well, download, echo, longest_silence, upload, warm, worst_echo};
 use sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{
-    ClientConfig, Event, GatewayConfig, PathChange, Role, ServiceType, SessionError, Standby,
-    StaticKey,
+    ClientConfig, Event, GatewayConfig, PathChange, Role, ServiceType, SessionError, StaticKey,
 };
-
-fn warm() -> ClientConfig {
-    ClientConfig {
-        standby: Standby::Warm,
-        ..ClientConfig::default()
-    }
-}
-
-fn echo(sim: &mut Sim, every: Duration, for_: Duration) {
-    sim.apps[GATEWAY].echo = true;
-    let mut at = Duration::ZERO;
-    let mut upto = 0;
-    while at < for_ {
-        upto += 200;
-        sim.apps[CLIENT].plan.push_back((sim.start + at, upto));
-        at += every;
-    }
-}
-
-fn upload(sim: &mut Sim, bytes: u64) {
-    sim.apps[CLIENT].plan.push_back((sim.now, bytes));
-    sim.apps[CLIENT].finish_at = Some(bytes);
-    sim.apps[GATEWAY].finish_after_peer = true;
-}
-
-fn download(sim: &mut Sim, bytes: u64) {
-    sim.apps[GATEWAY].plan.push_back((sim.now, bytes));
-    sim.apps[GATEWAY].finish_at = Some(bytes);
-    sim.apps[CLIENT].finish_after_peer = true;
-    sim.apps[CLIENT].plan.push_back((sim.now, 100));
-}
-
-/// The worst delay from the planned time of a message to its echo.
-fn worst_echo(sim: &Sim, every: Duration) -> Duration {
-    let mut worst = Duration::ZERO;
-    for (at, upto) in &sim.apps[CLIENT].read_at {
-        let message = (upto - 1) / 200;
-        let sent = sim.start + every * message as u32;
-        worst = worst.max(at.saturating_since(sent));
-    }
-    worst
-}
-
-/// The longest time between two reads from `from` on.
-fn longest_silence(sim: &Sim, end: usize, from: Duration) -> Duration {
-    let times: Vec<_> = sim.apps[end].read_at.iter().map(|(at, _)| *at).collect();
-    times
-        .windows(2)
-        .filter(|pair| pair[1] >= sim.start + from)
-        .map(|pair| pair[1].saturating_since(pair[0]))
-        .max()
-        .unwrap_or_default()
-}
-
-fn assert_closed_well(sim: &Sim) {
-    sim.assert_whole();
-    assert_eq!(
-        sim.client.result(),
-        Some(Ok(())),
-        "client {:?}",
-        sim.events[CLIENT]
-    );
-    let gateway = sim.gateway.as_ref().unwrap();
-    assert_eq!(
-        gateway.result(),
-        Some(Ok(())),
-        "gateway {:?}",
-        sim.events[GATEWAY]
-    );
-}
 
 #[test]
 fn bytes_flow_both_ways_and_the_session_ends_in_order() {

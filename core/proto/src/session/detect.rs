@@ -36,6 +36,9 @@ impl Session {
             _ => Duration::ZERO,
         };
         self.last_now = self.last_now.max(now);
+        if self.legs.iter().any(Leg::may_answer) {
+            self.last_answering = self.last_now;
+        }
         if late >= CLOCK_JUMP {
             log::debug!("the clock jumped by {late:?}: probing all legs");
             for path in &mut self.paths {

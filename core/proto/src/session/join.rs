@@ -9,7 +9,7 @@ use crate::allowance::CONTROL_RESERVE;
 use crate::config::EARLY_LIMIT;
 use crate::error::{Refusal, SessionError, WireError};
 use crate::event::{Event, LegDownReason};
-use crate::leg::Phase;
+use crate::leg::{Leg, Phase};
 use crate::time::Time;
 use crate::types::{LegId, Role, Side};
 use crate::wire::frame::Frame;
@@ -335,7 +335,7 @@ impl Session {
             Refusal::UnknownSession => {
                 self.unknown_from[role.index()] = true;
                 let both = self.unknown_from == [true; 2];
-                let none_lives = !self.legs.iter().any(|leg| leg.is_up() && !leg.given_up);
+                let none_lives = !self.legs.iter().any(Leg::may_answer);
                 if both || none_lives {
                     return Err(SessionError::SessionLost {
                         sent: self.send.end(),

@@ -102,6 +102,8 @@ pub struct Session {
     hedge_stall: Duration,
     last_progress: Time,
     last_authentic: Time,
+    /// When a leg was there last that was not given up: it may have had nothing to answer since.
+    last_answering: Time,
     last_now: Time,
     protection: Protection,
     stats: Stats,
@@ -202,6 +204,7 @@ impl Session {
             hedge_stall: Duration::ZERO,
             last_progress: now,
             last_authentic: now,
+            last_answering: now,
             last_now: now,
             protection: Protection::Unprotected {
                 reason: UnprotectedReason::Connecting,

@@ -66,12 +66,12 @@ impl Session {
         }
     }
 
-    /// The time to live runs from the last authentic frame while no leg answers.
+    /// The time to live runs while no leg answers. A leg that idled until it was lost counts as one
+    /// that answered: idleness must not use the time up.
     fn ttl_deadline(&self) -> Option<Time> {
-        let answering = |leg: &Leg| leg.is_up() && !leg.given_up;
-        if self.keys.is_none() || self.legs.iter().any(answering) {
+        if self.keys.is_none() || self.legs.iter().any(Leg::may_answer) {
             return None;
         }
-        Some(self.last_authentic + self.ttl)
+        Some(self.last_authentic.max(self.last_answering) + self.ttl)
     }
 }

@@ -5,6 +5,7 @@
 
 mod app;
 mod net;
+pub(crate) mod plans;
 
 use std::collections::VecDeque;
 use std::time::Duration;
