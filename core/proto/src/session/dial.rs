@@ -263,12 +263,9 @@ impl Session {
     pub(super) fn renew_credit(&mut self) {
         if self.side == Side::Client && self.budget.renew() {
             let total = self.budget.granted();
-            let carrier = self
-                .legs
-                .iter_mut()
-                .filter(|leg| leg.phase == Phase::Up)
-                .max_by_key(|leg| leg.is_healthy());
-            if let Some(leg) = carrier {
+            // On every leg: nothing shows that one which is idle has died, and the gateway would
+            // wait for ever for what was lost there.
+            for leg in self.legs.iter_mut().filter(|leg| leg.phase == Phase::Up) {
                 leg.push_control(&Frame::Credit { total });
             }
         }
