@@ -94,8 +94,8 @@ pub(crate) struct Leg {
     pub(crate) last_received: Time,
     pub(crate) last_data: Option<Time>,
     pub(crate) largest_gap: Duration,
-    /// A PING for this silence of the peer is out already.
-    pub(crate) silence_probed: bool,
+    /// When the peer was last asked in its present silence.
+    pub(crate) silence_asked: Option<Time>,
     pub(crate) suspicion: Option<Suspicion>,
     pub(crate) push_grace: bool,
     /// PONGs in a row within the limit, while going back is being considered.
@@ -143,7 +143,7 @@ impl Leg {
             last_received: now,
             last_data: None,
             largest_gap: Duration::ZERO,
-            silence_probed: false,
+            silence_asked: None,
             suspicion: None,
             push_grace: false,
             proofs: 0,
@@ -177,6 +177,11 @@ impl Leg {
 
     pub(crate) fn ping(&mut self, now: Time) {
         self.push_ping(now, true);
+    }
+
+    /// A PING is out whose silence counts.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.pings.iter().any(|ping| ping.armed)
     }
 
     /// A PING for its round trip time alone.
@@ -280,7 +285,7 @@ impl Leg {
             }
         }
         self.last_data = Some(now);
-        self.silence_probed = false;
+        self.silence_asked = None;
         if self.suspicion.is_none() {
             for ping in &mut self.pings {
                 ping.armed = false;

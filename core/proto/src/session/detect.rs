@@ -266,15 +266,21 @@ impl Session {
         }
     }
 
-    /// When a receiver whose data stopped coming asks whether the leg is alive.
+    /// When a receiver whose data stopped coming asks whether the leg is alive. Asked once, it would
+    /// not notice a path that answers and then dies while the peer is about to go on: it asks again
+    /// each time that the silence has doubled, until the leg counts as idle.
     pub(super) fn silence_deadline(&self, leg: &Leg) -> Option<Time> {
-        let last = leg.last_data.filter(|_| {
-            leg.phase == Phase::Up && !leg.silence_probed && !self.recv.is_finished()
-        })?;
-        let limit = self
-            .suspect_after(leg, self.last_now)
-            .max(leg.largest_gap * 4);
-        Some(last + limit.min(SILENCE_WINDOW))
+        let last = leg
+            .last_data
+            .filter(|_| leg.phase == Phase::Up && !self.recv.is_finished())?;
+        let silence = match leg.silence_asked {
+            None => self
+                .suspect_after(leg, self.last_now)
+                .max(leg.largest_gap * 4),
+            Some(asked) if asked < last + SILENCE_WINDOW => asked.saturating_since(last) * 2,
+            Some(_) => return None,
+        };
+        Some(last + silence.min(SILENCE_WINDOW))
     }
 
     pub(super) fn check_silence(&mut self, now: Time) {
@@ -284,8 +290,8 @@ impl Session {
                 _ => continue,
             }
             let leg = &mut self.legs[index];
-            leg.silence_probed = true;
-            if leg.pings.is_empty() {
+            leg.silence_asked = Some(now);
+            if !leg.is_asked() {
                 leg.ping(now);
             }
         }
@@ -311,7 +317,7 @@ impl Session {
         match self.window_probe {
             None => self.window_probe = Some((now + leg.rtt.condemn(), 0)),
             Some((at, times)) if at <= now => {
-                if leg.pings.is_empty() {
+                if !leg.is_asked() {
                     leg.ping(now);
                 }
                 let pause = Duration::from_secs(1 << times.min(5)).min(WINDOW_PROBE_MAX);

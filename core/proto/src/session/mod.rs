@@ -340,7 +340,7 @@ impl Session {
                 .or_else(|| self.legs.iter().position(Leg::is_up));
             if let Some(leg) = index.and_then(|i| self.legs.get_mut(i)) {
                 leg.window_due = true;
-                if was_closed && leg.pings.is_empty() {
+                if was_closed && !leg.is_asked() {
                     // The peer waits for this; if it gets lost nobody would send anything.
                     leg.ping(now);
                 }
