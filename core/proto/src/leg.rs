@@ -83,6 +83,8 @@ pub(crate) struct Leg {
     pub(crate) copies_until: Option<u64>,
     pub(crate) fin_sent: bool,
     pub(crate) in_flight: VecDeque<Sent>,
+    /// The highest `next` of the ACKs on this very leg.
+    heard_next: u64,
     /// Bytes per second that were acknowledged of late, and since when they are counted.
     rate: u64,
     rate_since: (Time, u64),
@@ -133,6 +135,7 @@ impl Leg {
             copies_until: None,
             fin_sent: false,
             in_flight: VecDeque::new(),
+            heard_next: 0,
             rate: 0,
             rate_since: (now, 0),
             pings: VecDeque::new(),
@@ -290,6 +293,28 @@ impl Leg {
             for ping in &mut self.pings {
                 ping.armed = false;
             }
+        } else if self.in_flight.is_empty() {
+            // Only PONGs are missing, which may stand behind these bytes.
+            self.put_off_condemning(now);
+        }
+    }
+
+    /// An ACK came on this very leg; true if that is progress. The peer sends one where something
+    /// arrived, so that it answers for this leg although a copy on another may have been the first.
+    pub(crate) fn heard(&mut self, next: u64, now: Time) -> bool {
+        let news = next > self.heard_next;
+        self.heard_next = self.heard_next.max(next);
+        if !news {
+            // Old bytes still come out of a queue at the other end.
+            self.put_off_condemning(now);
+        }
+        news
+    }
+
+    /// The leg is alive, though not as far as what it was asked.
+    fn put_off_condemning(&mut self, now: Time) {
+        if let Some(suspicion) = &mut self.suspicion {
+            suspicion.base = suspicion.base.max(now);
         }
     }
 }

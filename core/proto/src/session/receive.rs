@@ -235,6 +235,9 @@ impl Session {
             if candidate.copies_until.take().is_some() {
                 candidate.cover(next.min(end));
             }
+            if candidate.heard(next, now) {
+                candidate.last_progress = now;
+            }
             let Some(at) = newest else { continue };
             debug_assert!(oldest_before.is_some());
             if candidate.suspicion.is_none() {
