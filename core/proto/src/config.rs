@@ -102,6 +102,8 @@ pub(crate) const FAILBACK_HOLD: Duration = Duration::from_secs(5);
 pub(crate) const FAILBACK_HOLD_MAX: Duration = Duration::from_secs(300);
 /// After this long without a failover the hold starts anew.
 pub(crate) const FLAP_MEMORY: Duration = Duration::from_secs(600);
+/// A primary that is slower than it was, but steady for this long, is proven as well.
+pub(crate) const FAILBACK_STEADY: Duration = Duration::from_secs(30);
 /// PONGs that prove a primary.
 pub(crate) const FAILBACK_PROOFS: u32 = 3;
 /// PINGs that must be unanswered before a leg is condemned.

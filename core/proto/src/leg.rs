@@ -102,6 +102,10 @@ pub(crate) struct Leg {
     pub(crate) push_grace: bool,
     /// PONGs in a row within the limit, while going back is being considered.
     pub(crate) proofs: u32,
+    /// When the next of them is asked for.
+    pub(crate) prove_at: Option<Time>,
+    /// Since when none took far longer than the shortest on this leg.
+    pub(crate) steady_since: Option<Time>,
     /// Went unanswered beyond the second limit, with nowhere to go.
     pub(crate) given_up: bool,
     pub(crate) nonce: [u8; 16],
@@ -150,6 +154,8 @@ impl Leg {
             suspicion: None,
             push_grace: false,
             proofs: 0,
+            prove_at: None,
+            steady_since: None,
             given_up: false,
             nonce: [0; 16],
             next_ping_id: 0,

@@ -48,6 +48,7 @@ impl Session {
         };
         let (role, was_up) = (self.legs[index].role, self.legs[index].is_up());
         let leg = self.legs.swap_remove(index);
+        self.remember_leg(&leg);
         if was_up {
             let reason = match end {
                 LegEnd::Eof => LegDownReason::Ended,
@@ -101,6 +102,7 @@ impl Session {
             return;
         };
         let leg = self.legs.swap_remove(index);
+        self.remember_leg(&leg);
         self.actions.push_back(Action::Close { leg: id, abort });
         if leg.is_up() {
             self.emit(Event::LegDown {

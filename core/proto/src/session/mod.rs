@@ -1,7 +1,7 @@
 //! The session: one byte stream over the legs of two paths, the same machine at both ends.
 //!
 //! Each concern has a file: [`open`] the first flight, [`join`] later legs, [`receive`] what comes
-//! in on a leg, [`transmit`] what goes out, [`detect`] silence, [`switch`] failing over and back,
+//! in on a leg, [`transmit`] what goes out, [`detect`] silence, [`switch`] failing over, [`failback`] going back,
 //! [`dial`] which paths are wanted, [`timers`] what is due when, [`close`] the end.
 //!
 //! Sending works by *pulling*: every leg has a cursor into the send buffer, and the driver asks a
@@ -12,6 +12,7 @@
 pub(crate) mod close;
 mod detect;
 mod dial;
+mod failback;
 mod join;
 mod open;
 mod receive;
@@ -40,9 +41,9 @@ use crate::time::Time;
 use crate::types::{JoinAddress, LegId, Role, ServiceType, SessionId, Side, Standby};
 
 use dial::PathDial;
+use failback::Failback;
 use join::ReplayWindow;
 use open::Opening;
-use switch::Failback;
 
 pub use join::JoinError;
 pub use open::AcceptError;

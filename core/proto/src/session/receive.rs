@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Session;
-use crate::config::{EARLY_LIMIT, FAILBACK_PROOFS, SUSPECT_PINGS};
+use crate::config::{EARLY_LIMIT, SUSPECT_PINGS};
 use crate::error::{Refusal, SessionError, WireError};
 use crate::event::{Event, LegDownReason};
 use crate::leg::Phase;
@@ -265,8 +265,6 @@ impl Session {
     }
 
     fn take_pong(&mut self, leg: LegId, id: u32, now: Time) {
-        let role_active = self.active;
-        let proving_limit = self.failback.limit();
         let answered = self.leg_mut(leg, |leg| {
             let at = leg.pong(id)?;
             let rtt = now.saturating_since(at);
@@ -274,21 +272,13 @@ impl Session {
             // does, and without it a path that became slower would be suspected for ever.
             leg.rtt.sample(rtt.min(leg.rtt.condemn()));
             leg.last_progress = now;
-            let proving = leg.role == Role::Primary && role_active == Role::Backup;
-            if proving {
-                leg.proofs = if rtt <= proving_limit {
-                    leg.proofs + 1
-                } else {
-                    0
-                };
-                if leg.proofs < FAILBACK_PROOFS && leg.pings.is_empty() {
-                    leg.ping(now);
-                }
-            }
-            Some(())
+            Some((leg.role, rtt))
         });
-        if answered.flatten().is_some() {
+        if let Some((role, rtt)) = answered.flatten() {
             self.leg_answered(leg, now);
+            if role == Role::Primary && self.active == Role::Backup {
+                self.take_proof_of_primary(leg, rtt, now);
+            }
         }
     }
 

@@ -1,11 +1,9 @@
-//! Which path is active: failing over, and going back.
+//! Which path is active: failing over, and switching at the peer's word.
 
 use std::time::Duration;
 
 use super::Session;
-use crate::config::{
-    FAILBACK_HOLD, FAILBACK_HOLD_MAX, FAILBACK_PROOFS, FLAP_MEMORY, SLOW_FOR, SLOW_SRTT,
-};
+use crate::config::{SLOW_FOR, SLOW_SRTT};
 use crate::event::{Event, FailoverReason, LegDownReason};
 use crate::leg::Leg;
 use crate::time::Time;
@@ -14,54 +12,6 @@ use crate::wire::frame::Frame;
 
 /// Before anything of a leg is known.
 const DEFAULT_CONDEMN: Duration = Duration::from_millis(800);
-/// A proof that is older says nothing of a path that may have died since.
-const PROOF_AGE: Duration = Duration::from_secs(1);
-/// A primary whose round trips are below this is good, whatever it was before.
-const PROOF_FLOOR: Duration = Duration::from_millis(100);
-
-/// The client's way back to the primary.
-#[derive(Debug)]
-pub(super) struct Failback {
-    /// On the backup since.
-    since: Option<Time>,
-    hold: Duration,
-    last_failover: Option<Time>,
-    /// Round trip time of the primary before it was left.
-    old_srtt: Duration,
-}
-
-impl Failback {
-    pub(super) const fn new() -> Self {
-        Self {
-            since: None,
-            hold: FAILBACK_HOLD,
-            last_failover: None,
-            old_srtt: Duration::ZERO,
-        }
-    }
-
-    /// Round trips of a primary that is proven are below this.
-    pub(super) fn limit(&self) -> Duration {
-        (self.old_srtt * 2).max(PROOF_FLOOR)
-    }
-
-    fn left_primary(&mut self, srtt: Duration, now: Time) {
-        match self.last_failover {
-            Some(last) if now.saturating_since(last) < FLAP_MEMORY => {
-                self.hold = (self.hold * 2).min(FAILBACK_HOLD_MAX);
-            }
-            Some(_) => self.hold = FAILBACK_HOLD,
-            None => {}
-        }
-        self.last_failover = Some(now);
-        self.since = Some(now);
-        self.old_srtt = srtt;
-    }
-
-    fn take_at(&self) -> Option<Time> {
-        self.since.map(|since| since + self.hold)
-    }
-}
 
 impl Session {
     /// A leg went unanswered beyond the second limit.
@@ -104,9 +54,7 @@ impl Session {
         self.epoch = self.epoch.wrapping_add(1);
         self.active = to;
         self.stats.failovers += u32::from(to == Role::Backup);
-        let srtt = self
-            .leg_on(from)
-            .map_or(Duration::ZERO, |leg| leg.rtt.srtt());
+        let srtt = self.leg_on(from).and_then(|leg| leg.rtt.measured());
         self.announce_switch(now);
         log::debug!(
             "switching to the {to} path ({reason}), epoch {}",
@@ -115,7 +63,7 @@ impl Session {
         let stall = self.current_stall(now).max(self.hedge_stall);
         // A slow path must not prove itself by its own slowness.
         let srtt = match reason {
-            FailoverReason::Slow => srtt.min(SLOW_SRTT / 4),
+            FailoverReason::Slow => srtt.map(|srtt| srtt.min(SLOW_SRTT / 4)),
             _ => srtt,
         };
         self.after_switch(from, to, srtt, now);
@@ -133,7 +81,7 @@ impl Session {
         }
     }
 
-    fn after_switch(&mut self, from: Role, to: Role, old_srtt: Duration, now: Time) {
+    fn after_switch(&mut self, from: Role, to: Role, old_srtt: Option<Duration>, now: Time) {
         self.active_missing = None;
         self.slow_since = None;
         self.switched_at = Some(now);
@@ -141,7 +89,7 @@ impl Session {
             self.failback.left_primary(old_srtt, now);
             self.paths[from.index()].begin_failback(now);
         } else {
-            self.failback.since = None;
+            self.failback.done();
             self.linger(now);
         }
     }
@@ -176,9 +124,7 @@ impl Session {
         }
         let from = self.active;
         self.active = active;
-        let srtt = self
-            .leg_on(from)
-            .map_or(Duration::ZERO, |leg| leg.rtt.srtt());
+        let srtt = self.leg_on(from).and_then(|leg| leg.rtt.measured());
         self.after_switch(from, active, srtt, now);
         if active == Role::Backup {
             self.stats.failovers += 1;
@@ -213,14 +159,6 @@ impl Session {
         } else if self.legs.iter().any(|leg| leg.role == Role::Backup) {
             self.linger(now);
         }
-    }
-
-    /// Starts (or ends) proving a primary that joined while the backup carries.
-    pub(super) fn prove(&mut self, leg: LegId, now: Time) {
-        self.leg_mut(leg, |leg| {
-            leg.proofs = 0;
-            leg.ping(now);
-        });
     }
 
     /// Everything about the active path that depends on the state alone.
@@ -283,41 +221,6 @@ impl Session {
         }
     }
 
-    fn proven_primary(&self) -> Option<&Leg> {
-        self.leg_on(Role::Primary)
-            .filter(|leg| leg.is_healthy() && leg.proofs >= FAILBACK_PROOFS)
-    }
-
-    pub(super) fn failback_deadline(&self) -> Option<Time> {
-        if self.side == Side::Gateway || self.active == Role::Primary {
-            return None;
-        }
-        self.proven_primary()?;
-        self.failback.take_at()
-    }
-
-    fn check_failback(&mut self, now: Time) {
-        if self.active == Role::Primary {
-            return;
-        }
-        if self.failback.since.is_none() {
-            // It began on the backup.
-            self.failback.since = Some(now);
-            self.paths[Role::Primary.index()].begin_failback(now);
-        }
-        if self.failback_deadline().is_none_or(|at| at > now) {
-            return;
-        }
-        let stale = self
-            .proven_primary()
-            .filter(|leg| now.saturating_since(leg.last_progress) > PROOF_AGE)
-            .map(|leg| leg.id);
-        if let Some(leg) = stale {
-            return self.prove(leg, now);
-        }
-        self.fail_back(now);
-    }
-
     /// The primary becomes active again.
     pub(super) fn fail_back(&mut self, now: Time) {
         self.epoch = self.epoch.wrapping_add(1);
@@ -325,7 +228,7 @@ impl Session {
         self.announce_switch(now);
         self.stats.failbacks += 1;
         log::debug!("going back to the primary path, epoch {}", self.epoch);
-        self.after_switch(Role::Backup, Role::Primary, Duration::ZERO, now);
+        self.after_switch(Role::Backup, Role::Primary, None, now);
         self.emit(Event::Failback {
             from: Role::Backup,
             to: Role::Primary,
@@ -336,18 +239,22 @@ impl Session {
         self.slow_since.map(|since| since + SLOW_FOR)
     }
 
+    /// Interactive: the backup is far faster than that leg of the primary.
+    pub(super) fn is_too_slow(&self, primary: &Leg) -> bool {
+        let slow = primary.rtt.measured().unwrap_or_default();
+        let fast = self.leg_on(Role::Backup).map(|leg| leg.rtt.srtt());
+        self.service == ServiceType::Interactive
+            && slow >= SLOW_SRTT
+            && fast.is_some_and(|fast| fast * 2 < slow)
+    }
+
     /// Interactive: a primary that became slow is left for a backup that is far faster.
     fn check_slow(&mut self, now: Time) {
-        let slow = self.service == ServiceType::Interactive
-            && self.active == Role::Primary
+        let slow = self.active == Role::Primary
             && self.usable_other(Role::Primary).is_some()
-            && match (self.leg_on(Role::Primary), self.leg_on(Role::Backup)) {
-                (Some(primary), Some(backup)) => {
-                    let (slow, fast) = (primary.rtt.srtt(), backup.rtt.srtt());
-                    primary.rtt.measured().is_some() && slow >= SLOW_SRTT && fast * 2 < slow
-                }
-                _ => false,
-            };
+            && self
+                .leg_on(Role::Primary)
+                .is_some_and(|primary| self.is_too_slow(primary));
         if !slow {
             self.slow_since = None;
             return;

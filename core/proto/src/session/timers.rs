@@ -20,6 +20,7 @@ impl Session {
                 self.suspect_deadline(leg),
                 Self::condemn_deadline(leg),
                 self.silence_deadline(leg),
+                self.proof_deadline(leg),
                 leg.suspicion
                     .and_then(|s| s.next_ping)
                     .filter(|_| leg.is_up()),

@@ -444,6 +444,7 @@ fn constants_are_those_in_the_table() {
         ("FAILBACK_HOLD", ms(FAILBACK_HOLD)),
         ("FAILBACK_HOLD_MAX", ms(FAILBACK_HOLD_MAX)),
         ("FLAP_MEMORY", ms(FLAP_MEMORY)),
+        ("FAILBACK_STEADY", ms(FAILBACK_STEADY)),
         ("FAILBACK_PROOFS", FAILBACK_PROOFS.into()),
         ("CONDEMN_PINGS", CONDEMN_PINGS.into()),
         ("SUSPECT_PINGS", SUSPECT_PINGS.into()),
