@@ -102,8 +102,16 @@ impl Session {
         let Some(leg) = suspected.filter(|_| self.send.end() - from > FIRST_COPIES) else {
             return from;
         };
+        let under_way = leg
+            .in_flight
+            .front()
+            .is_some_and(|sent| sent.at <= leg.last_progress);
+        if !under_way {
+            // A new message after a pause: the rate of late says nothing of it.
+            return from;
+        }
         let guess = from + leg.taken_unheard().saturating_sub(GUESS_MARGIN);
-        guess.clamp(from, self.send.end())
+        guess.clamp(from, self.send.end() - FIRST_COPIES)
     }
 
     /// Bytes that may still be sent on that leg.
