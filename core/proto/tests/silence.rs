@@ -6,9 +6,9 @@ mod sim;
 
 use std::time::Duration;
 
-use sim::plans::bursts;
+use sim::plans::{bursts, warm};
 use sim::{CLIENT, GATEWAY, Sim, ms};
-use twinpath_proto::{ClientConfig, Role};
+use twinpath_proto::{ClientConfig, GatewayConfig, Role};
 
 /// The longest wait between two reads.
 fn longest_wait(sim: &Sim) -> Duration {
@@ -69,4 +69,27 @@ fn asking_in_pauses_stays_cheap() {
     let (after, _) = sim.client.path_bytes(Role::Primary);
     // Eight bursts of a segment: an ACK, and PINGs, PONGs and ACKs around each.
     assert!(after - before < 8 * 250, "{}", after - before);
+}
+
+#[test]
+fn a_leg_that_dies_before_its_proof_is_noticed() {
+    for strict_join in [false, true] {
+        for kill in (0..70).step_by(2) {
+            let gateway = GatewayConfig {
+                strict_join,
+                ..GatewayConfig::default()
+            };
+            let mut sim = Sim::with_gateway(warm(), gateway, 1);
+            bursts(&mut sim, 500, ms(10), 400);
+            sim.open(Role::Primary);
+            sim.run_until(ms(3000));
+            sim.reset_legs(Role::Primary);
+            sim.run_until(ms(3000 + kill));
+            sim.blackhole(Role::Primary);
+            sim.run_until(Duration::from_secs(20));
+            assert_eq!(sim.apps[CLIENT].read, 400 * 500, "dead at {kill}");
+            let wait = longest_wait(&sim);
+            assert!(wait < ms(300), "{wait:?} at {kill}, strict {strict_join}");
+        }
+    }
 }

@@ -237,6 +237,10 @@ impl Session {
         self.leg_mut(leg, |leg| {
             leg.control.extend_from_slice(&bytes);
             leg.nonce = nonce;
+            if phase == Phase::AwaitProof {
+                // It carries no data yet whose silence would show that it has died.
+                leg.ping(now);
+            }
             if data_len > 0 {
                 leg.data_arrived(now);
             }
