@@ -59,12 +59,7 @@ impl Session {
             self.emit(Event::LegDown { role, reason });
         }
         let path = &mut self.paths[role.index()];
-        if end == LegEnd::PathGone {
-            path.back_off(now);
-        } else if was_up && now.saturating_since(leg.opened_at) > std::time::Duration::from_secs(1)
-        {
-            path.reset(now);
-        } else {
+        if end == LegEnd::PathGone || !path.lived(now) {
             path.back_off(now);
         }
         if self.keys.is_none() && self.side == Side::Client {

@@ -14,6 +14,8 @@ const URGENT_FIRST: Duration = Duration::from_millis(250);
 const URGENT_MAX: Duration = Duration::from_secs(5);
 const RELAXED_FIRST: Duration = Duration::from_secs(1);
 const RELAXED_MAX: Duration = Duration::from_secs(30);
+/// A leg that was up for this long was a good one.
+const LIVED: Duration = Duration::from_secs(1);
 
 /// What is known of a path, and when it is dialled next.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) struct PathDial {
     pause: Duration,
     /// The last dial failed.
     pub(super) failed: bool,
+    /// Since when its leg has been up.
+    up_since: Option<Time>,
 }
 
 impl PathDial {
@@ -37,6 +41,7 @@ impl PathDial {
             next: now,
             pause: Duration::ZERO,
             failed: false,
+            up_since: None,
         }
     }
 
@@ -68,13 +73,26 @@ impl PathDial {
         self.next = now;
     }
 
+    /// A leg joined. That it can be joined does not yet make it a good path: the pause stays.
     pub(super) const fn up(&mut self, now: Time) {
         self.failed = false;
-        self.reset(now);
+        self.next = now;
+        self.up_since = Some(now);
+    }
+
+    /// A leg ended. True if it had lived, so that its path may be dialled at once again.
+    pub(super) fn lived(&mut self, now: Time) -> bool {
+        let since = self.up_since.take();
+        let lived = since.is_some_and(|since| now.saturating_since(since) > LIVED);
+        if lived {
+            self.reset(now);
+        }
+        lived
     }
 
     /// A leg, or the attempt at one, failed: pauses grow.
     pub(super) fn back_off(&mut self, now: Time) {
+        self.lived(now);
         self.failed = true;
         self.next = now + self.pause.max(URGENT_FIRST);
         self.pause = (self.pause.max(URGENT_FIRST) * 2).min(RELAXED_MAX);
