@@ -7,8 +7,8 @@ mod sim;
 use std::time::Duration;
 
 use sim::plans::{assert_echoed, echo, warm};
-use sim::{Sim, ms};
-use twinpath_proto::Role;
+use sim::{CLIENT, Sim, ms};
+use twinpath_proto::{Event, Role};
 
 #[test]
 fn a_leg_that_dies_right_after_joining_is_dialled_ever_more_rarely() {
@@ -46,4 +46,37 @@ fn a_leg_that_lived_is_dialled_again_at_once() {
     // A handshake and a JOIN.
     sim.run_until(ms(50_150));
     assert!(sim.client.stats(sim.now).backup.up);
+}
+
+/// REFUSED, code 4.
+const REFUSED_COUNTER: &[u8] = b"\xf5TWING\r\n\x83\x01\x00\x04\x04\x01\x01\x00";
+
+/// Dials of the backup that something refuses for its counter until `until`, and when it joined.
+fn refused(until: u64) -> (Sim, Option<Duration>) {
+    let mut sim = Sim::new(warm());
+    sim.open(Role::Primary);
+    sim.run_until(ms(50));
+    sim.impostor = Some(REFUSED_COUNTER);
+    sim.run_until(ms(until));
+    sim.impostor = None;
+    sim.run_until(ms(10_000));
+    let joined = sim.events[CLIENT]
+        .iter()
+        .find(|(_, event)| *event == Event::LegUp { role: Role::Backup })
+        .map(|(at, _)| at.saturating_since(sim.start));
+    (sim, joined)
+}
+
+#[test]
+fn a_join_refused_for_its_counter_is_repeated_at_once() {
+    // Established at 20 ms, dialled, joined at 80 ms, refused at 140 ms, dialled and joined anew.
+    let (_, joined) = refused(145);
+    assert!(joined.is_some_and(|at| at < ms(280)), "{joined:?}");
+}
+
+#[test]
+fn endless_refusals_for_the_counter_are_not_followed_in_a_hurry() {
+    let (sim, _) = refused(10_000);
+    let attempts = sim.conns.iter().filter(|conn| conn.role == Role::Backup);
+    assert!(attempts.count() < 10);
 }

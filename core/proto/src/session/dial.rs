@@ -28,6 +28,9 @@ pub(super) struct PathDial {
     pause: Duration,
     /// The last dial failed.
     pub(super) failed: bool,
+    /// Was dialled at once after a refusal that a new counter mends. REFUSED is not authentic: once
+    /// until a leg joins.
+    hurried: bool,
     /// Since when its leg has been up.
     up_since: Option<Time>,
 }
@@ -41,6 +44,7 @@ impl PathDial {
             next: now,
             pause: Duration::ZERO,
             failed: false,
+            hurried: false,
             up_since: None,
         }
     }
@@ -77,7 +81,13 @@ impl PathDial {
     pub(super) const fn up(&mut self, now: Time) {
         self.failed = false;
         self.next = now;
+        self.hurried = false;
         self.up_since = Some(now);
+    }
+
+    /// True once until a leg joins.
+    pub(super) const fn may_hurry(&mut self) -> bool {
+        !std::mem::replace(&mut self.hurried, true)
     }
 
     /// A leg ended. True if it had lived, so that its path may be dialled at once again.

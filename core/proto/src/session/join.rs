@@ -349,7 +349,10 @@ impl Session {
             }
             Refusal::Closed => self.take_closed(&refused, whole, now)?,
             // The next attempt carries a new counter.
-            Refusal::Counter => self.paths[role.index()].reset(now),
+            Refusal::Counter if self.paths[role.index()].may_hurry() => {
+                self.paths[role.index()].reset(now);
+                return Ok(());
+            }
             _ => {}
         }
         self.paths[role.index()].back_off(now);
