@@ -7,7 +7,7 @@ mod sim;
 use std::time::Duration;
 
 use sim::plans::{assert_echoed, echo, warm};
-use sim::{CLIENT, Sim, ms};
+use sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{Event, Role};
 
 #[test]
@@ -79,4 +79,27 @@ fn endless_refusals_for_the_counter_are_not_followed_in_a_hurry() {
     let (sim, _) = refused(10_000);
     let attempts = sim.conns.iter().filter(|conn| conn.role == Role::Backup);
     assert!(attempts.count() < 10);
+}
+
+#[test]
+fn a_closed_window_is_asked_about_on_the_active_leg() {
+    let mut sim = Sim::new(warm());
+    sim.apps[CLIENT]
+        .plan
+        .push_back((sim.start + ms(3000), 2_000_000));
+    sim.apps[GATEWAY].slow = Some((0, Duration::from_secs(120)));
+    sim.open(Role::Primary);
+    sim.run_until(ms(1500));
+    // The primary's leg is the younger one from here on.
+    sim.reset_legs(Role::Primary);
+    sim.run_until(ms(5000));
+    assert_eq!(sim.client.active_role(), Role::Primary);
+    let before = sim.client.path_bytes(Role::Backup);
+    let (primary, _) = sim.client.path_bytes(Role::Primary);
+    sim.run_until(ms(60_000));
+    assert_eq!(sim.client.path_bytes(Role::Backup), before);
+    assert!(
+        sim.client.path_bytes(Role::Primary).0 > primary,
+        "not asked"
+    );
 }

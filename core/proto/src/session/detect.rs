@@ -308,8 +308,9 @@ impl Session {
             return;
         }
         self.due_from = None;
-        let leg = self.legs.iter_mut().find(|leg| leg.phase == Phase::Up);
-        let Some(leg) = leg else {
+        let active = self.active;
+        let up = self.legs.iter_mut().filter(|leg| leg.phase == Phase::Up);
+        let Some(leg) = up.max_by_key(|leg| (leg.role == active, leg.is_healthy())) else {
             // The leg that comes next restates the window.
             self.window_probe = None;
             return;
