@@ -209,7 +209,7 @@ impl ReceiveBuffer {
         // A shrunken window takes nothing back of what was promised.
         let wanted = (self.read + self.window).max(self.limit);
         let closed = self.limit <= self.next;
-        if wanted - self.limit >= self.window / 4 || (closed && wanted > self.limit) {
+        if wanted > self.limit && (closed || wanted - self.limit >= self.window / 4) {
             self.limit = wanted;
             return true;
         }
@@ -285,6 +285,18 @@ mod tests {
         assert!(!b.is_exhausted());
         all(&mut b);
         assert!(b.is_exhausted());
+    }
+
+    #[test]
+    fn a_window_of_next_to_nothing_is_told_only_when_it_moves() {
+        let mut b = buffer();
+        let limit = b.limit();
+        b.set_max_window(1);
+        for offset in 0..100 {
+            b.insert(offset, Bytes::from_static(b"x")).unwrap();
+            all(&mut b);
+            assert!(!b.update_limit(false), "at {offset} of {limit}");
+        }
     }
 
     #[test]
