@@ -26,6 +26,17 @@ const SLICES: usize = 64;
 /// Full reads in one turn. Each turn sends one acknowledgement, which costs a packet and a wake-up of the peer; while
 /// bytes wait in the kernel, one for several reads took 8 % off the processor time per byte on loopback.
 const READS: usize = 4;
+
+/// What one read gave.
+enum Incoming {
+    /// Nothing, or the end.
+    Nothing,
+    /// Likely everything that was there.
+    Short,
+    /// As much as there was room for.
+    More,
+}
+
 /// One leg with what was pulled from the session for it and not yet taken by its socket.
 #[derive(Debug)]
 pub(super) struct LegIo {
@@ -39,6 +50,8 @@ pub(super) struct LegIo {
     inbox: Option<BytesMut>,
     /// Read, and not yet given to the session.
     pub(super) received: Vec<Bytes>,
+    /// Why nothing more can be written; what the peer had sent before is still to be read.
+    write_failed: Option<LegEnd>,
     pub(super) ended: Option<LegEnd>,
 }
 
@@ -57,13 +70,14 @@ impl LegIo {
             } else {
                 vec![already_read]
             },
+            write_failed: None,
             ended: None,
         }
     }
 
     /// How much to pull from the session now, and where to; nothing while the last pull is not written out.
     pub(super) fn wants(&mut self) -> Option<(usize, &mut VecDeque<Bytes>)> {
-        (self.outbox.is_empty() && self.ended.is_none()).then_some((self.pull, &mut self.outbox))
+        (self.outbox.is_empty() && self.is_writable()).then_some((self.pull, &mut self.outbox))
     }
 
     /// Pulls the last that the session has for a leg that it closes, behind what is not yet written.
@@ -85,11 +99,21 @@ impl LegIo {
 
     /// Writes and reads what is possible without waiting. True if the session has something to hear.
     pub(super) fn poll_io(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.ended.is_none() {
+        if self.is_writable() {
             self.poll_outgoing(cx);
         }
-        while self.ended.is_none() && self.received.len() < READS && self.poll_incoming(cx) {}
+        while self.ended.is_none() && self.received.len() < READS {
+            match (self.poll_incoming(cx), self.write_failed) {
+                (Incoming::More, _) | (Incoming::Short, Some(_)) => {}
+                (Incoming::Nothing, Some(end)) => self.ended = self.ended.or(Some(end)),
+                _ => break,
+            }
+        }
         !self.received.is_empty() || self.ended.is_some()
+    }
+
+    const fn is_writable(&self) -> bool {
+        self.ended.is_none() && self.write_failed.is_none()
     }
 
     fn poll_outgoing(&mut self, cx: &mut Context<'_>) {
@@ -105,7 +129,10 @@ impl LegIo {
                 self.blocked = false;
                 self.flushing = false;
             }
-            Poll::Ready(Err(error)) => self.end_by(&error),
+            Poll::Ready(Err(error)) => {
+                log::debug!("writing on leg {:?} failed: {error}", self.id);
+                self.write_failed = Some(leg_end(&error));
+            }
             Poll::Pending => {
                 self.blocked = true;
                 self.pull = PULL_BLOCKED;
@@ -113,15 +140,15 @@ impl LegIo {
         }
     }
 
-    /// Reads once. True if there is likely more.
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Reads once.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Incoming {
         let room = self
             .inbox
             .as_ref()
             .map_or(pool::SIZE, |inbox| inbox.capacity() - inbox.len());
         let size = match self.stream.poll_read_into(cx, &mut self.inbox, pool::take) {
             Poll::Ready(Ok(0)) => {
-                self.ended = Some(LegEnd::Eof);
+                self.ended = self.write_failed.or(Some(LegEnd::Eof));
                 0
             }
             Poll::Ready(Ok(size)) => size,
@@ -133,10 +160,14 @@ impl LegIo {
         };
         if size == 0 {
             self.keep_spare();
-            return false;
+            return Incoming::Nothing;
         }
         self.take_received(size);
-        size == room
+        if size == room {
+            Incoming::More
+        } else {
+            Incoming::Short
+        }
     }
 
     fn take_received(&mut self, size: usize) {
@@ -163,7 +194,7 @@ impl LegIo {
 
     fn end_by(&mut self, error: &io::Error) {
         log::debug!("leg {:?} ended: {error}", self.id);
-        self.ended = Some(leg_end(error));
+        self.ended = self.write_failed.or_else(|| Some(leg_end(error)));
     }
 }
 
@@ -235,6 +266,13 @@ mod tests {
     use super::*;
     use crate::driver::ByteStream;
 
+    fn leg_id() -> LegId {
+        use twinpath_proto::{ClientConfig, Role, Session, Time};
+        let now = Time::from_duration(std::time::Duration::from_secs(1));
+        let mut session = Session::client(ClientConfig::default(), [1; 32], now);
+        session.leg_opened(Role::Primary, None, now)
+    }
+
     /// Takes whatever it is given, and needs several flushes to pass it on.
     struct Buffering {
         flushes_left: Arc<AtomicU32>,
@@ -276,12 +314,76 @@ mod tests {
         }
     }
 
+    /// Takes nothing more, but has still something to read, a piece at a time.
+    struct HalfDead {
+        pieces: u8,
+        at_the_end: fn() -> Poll<io::Result<()>>,
+    }
+
+    impl ByteStream for HalfDead {}
+
+    impl AsyncRead for HalfDead {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let Some(left) = self.pieces.checked_sub(1) else {
+                return (self.at_the_end)();
+            };
+            self.pieces = left;
+            buf.put_slice(&[left; 20]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for HalfDead {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_leg_that_cannot_be_written_is_read_to_its_end_first() {
+        let ends: [fn() -> Poll<io::Result<()>>; 3] = [
+            || Poll::Pending,
+            || Poll::Ready(Ok(())),
+            || Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+        ];
+        for (at_the_end, pieces) in ends.into_iter().flat_map(|end| [(end, 3), (end, 9)]) {
+            let stream = LegStream::other(HalfDead { pieces, at_the_end });
+            let mut leg = LegIo::new(leg_id(), stream, Bytes::new());
+            leg.outbox.push_back(Bytes::from_static(b"word"));
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut read = 0;
+            while leg.ended.is_none() {
+                assert!(leg.poll_io(&mut cx), "it would wait for ever");
+                read += leg
+                    .received
+                    .drain(..)
+                    .map(|piece| piece.len())
+                    .sum::<usize>();
+            }
+            assert_eq!(read, usize::from(pieces) * 20);
+            assert_eq!(leg.ended, Some(LegEnd::Reset));
+        }
+    }
+
     #[test]
     fn a_stream_is_flushed_until_it_has_passed_everything_on() {
-        use twinpath_proto::{ClientConfig, Role, Session, Time};
-        let now = Time::from_duration(std::time::Duration::from_secs(1));
-        let mut session = Session::client(ClientConfig::default(), [1; 32], now);
-        let id = session.leg_opened(Role::Primary, None, now);
+        let id = leg_id();
         let flushes_left = Arc::new(AtomicU32::new(3));
         let stream = LegStream::other(Buffering {
             flushes_left: Arc::clone(&flushes_left),
