@@ -61,7 +61,7 @@ pub enum Event {
         /// The path that carries the copies, or is dialled for them.
         to: PathName,
     },
-    /// A suspected path answered after all, or the stall ended in another way.
+    /// A suspected path answered after all, or something moved again after a failover.
     Recovered {
         /// The path that carries the bytes.
         path: PathName,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sim::plans::{assert_echoed, echo, warm};
 use sim::{CLIENT, Sim, ms};
-use twinpath_proto::{ClientConfig, PathChange, Role, ServiceType};
+use twinpath_proto::{ClientConfig, Event, PathChange, Role, ServiceType};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Loss {
@@ -115,4 +115,26 @@ fn proving_a_slow_primary_costs_little_while_it_is_refused() {
         "{} bytes of PINGs",
         after - before
     );
+}
+
+#[test]
+fn going_back_is_told_when_the_primary_is_there() {
+    let mut sim = Sim::new(ClientConfig {
+        budget: Some(300_000),
+        ..warm()
+    });
+    echo(&mut sim, ms(20), Duration::from_secs(80));
+    sim.open(Role::Primary);
+    sim.run_until(ms(2000));
+    sim.blackhole(Role::Primary);
+    sim.run_until(ms(60_000));
+    let is_failback = |e: &Event| matches!(e, Event::Failback { .. });
+    assert_eq!(sim.count(CLIENT, |e| *e == Event::BudgetExhausted), 1);
+    assert_eq!(sim.count(CLIENT, is_failback), 0, "there is no primary");
+    assert_eq!(sim.client.stats(sim.now).failbacks, 0);
+    sim.heal(Role::Primary);
+    sim.run_until(ms(85_000));
+    assert_echoed(&sim);
+    assert_eq!(sim.count(CLIENT, is_failback), 1);
+    assert_eq!(sim.client.stats(sim.now).failbacks, 1);
 }

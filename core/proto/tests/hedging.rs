@@ -4,9 +4,11 @@
 
 mod sim;
 
-use sim::plans::warm;
+use std::time::Duration;
+
+use sim::plans::{bursts, echo, warm};
 use sim::{CLIENT, GATEWAY, Sim, ms};
-use twinpath_proto::Role;
+use twinpath_proto::{ClientConfig, Event, Role};
 
 #[test]
 fn a_message_after_bulk_is_copied_from_its_beginning() {
@@ -36,4 +38,64 @@ fn a_message_after_bulk_is_copied_from_its_beginning() {
             }
         }
     }
+}
+
+/// The stalls told from `from` on.
+fn stalls(sim: &Sim, end: usize, from: Duration) -> Vec<Duration> {
+    let late = sim.events[end]
+        .iter()
+        .filter(|(at, _)| *at >= sim.start + from);
+    late.filter_map(|(_, event)| match event {
+        Event::Recovered { stall, .. } => Some(*stall),
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn the_stall_is_told_once_when_a_hedge_ends_in_failover() {
+    for config in [warm(), ClientConfig::default()] {
+        for phase in 0..10 {
+            let mut sim = Sim::new(config.clone());
+            echo(&mut sim, ms(10), Duration::from_secs(4));
+            sim.open(Role::Primary);
+            sim.run_until(ms(2000 + phase));
+            sim.blackhole(Role::Primary);
+            sim.run_until(ms(5000));
+            assert_eq!(sim.client.stats(sim.now).failovers, 1);
+            let told = stalls(&sim, CLIENT, ms(2000));
+            assert_eq!(told.len(), 1, "{:?}", sim.events[CLIENT]);
+            let worst = sim.client.stats(sim.now).worst_stall;
+            assert_eq!(told[0], worst, "at {phase}");
+            assert!(told[0] > ms(40) && told[0] < ms(250), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn the_stall_is_told_after_a_failover_without_a_hedge_too() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(10), Duration::from_secs(4));
+    sim.open(Role::Primary);
+    sim.run_until(ms(2000));
+    sim.blackhole(Role::Primary);
+    let gone = twinpath_proto::PathChange::Gone;
+    sim.client.path_changed(Role::Primary, gone, sim.now);
+    sim.run_until(ms(5000));
+    let told = stalls(&sim, CLIENT, ms(2000));
+    assert_eq!(told.len(), 1, "{:?}", sim.events[CLIENT]);
+    assert!(told[0] > ms(30) && told[0] < ms(100), "{told:?}");
+}
+
+#[test]
+fn nothing_is_told_of_a_stall_when_nothing_was_due() {
+    let mut sim = Sim::new(warm());
+    bursts(&mut sim, 1000, ms(10), 10);
+    sim.open(Role::Primary);
+    sim.run_until(ms(3000));
+    let gone = twinpath_proto::PathChange::Gone;
+    sim.client.path_changed(Role::Primary, gone, sim.now);
+    sim.run_until(ms(6000));
+    assert_eq!(sim.client.stats(sim.now).failovers, 1);
+    assert!(stalls(&sim, CLIENT, ms(2000)).is_empty());
 }

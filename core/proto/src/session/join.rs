@@ -425,13 +425,16 @@ impl Session {
         }
         self.paths[role.index()].up(now);
         self.stats.path_mut(role).legs += 1;
-        if role == self.active {
-            self.active_missing = None;
+        if role == self.active && self.active_missing.take().is_some() {
+            self.stall_ends_later(now);
         }
         if role == Role::Primary && self.active == Role::Backup && self.side == Side::Client {
             self.prove(id, now);
         }
         self.emit(Event::LegUp { role });
+        if role == Role::Primary && self.failback_untold {
+            self.tell_failback();
+        }
         if role == Role::Backup && self.active == Role::Primary && !self.is_hedging() {
             self.linger(now);
         }

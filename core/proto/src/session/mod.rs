@@ -101,6 +101,10 @@ pub struct Session {
     warm_until: Option<Time>,
     due_from: Option<Time>,
     hedge_stall: Duration,
+    /// The active path was switched, and nothing has moved since.
+    stall_untold: bool,
+    /// The backup was left while there was no primary.
+    failback_untold: bool,
     last_progress: Time,
     last_authentic: Time,
     /// When a leg was there last that was not given up: it may have had nothing to answer since.
@@ -203,6 +207,8 @@ impl Session {
             warm_until: None,
             due_from: None,
             hedge_stall: Duration::ZERO,
+            stall_untold: false,
+            failback_untold: false,
             last_progress: now,
             last_authentic: now,
             last_answering: now,

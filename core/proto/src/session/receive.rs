@@ -311,10 +311,21 @@ impl Session {
         if let Some(due) = self.due_from {
             let stall = now.saturating_since(due.max(self.last_progress));
             self.stats.worst_stall = self.stats.worst_stall.max(stall);
-            self.hedge_stall = self.hedge_stall.max(stall);
+            if self.is_in_trouble() {
+                self.hedge_stall = self.hedge_stall.max(stall);
+            }
+        }
+        if self.stall_untold {
+            self.tell_stall(now);
         }
         self.last_progress = now;
         self.due_from = (!self.is_drained() && !self.window_blocked()).then_some(now);
+    }
+
+    /// What moves, or does not, is due to the loss of a path.
+    fn is_in_trouble(&self) -> bool {
+        let mut on_active = self.legs.iter().filter(|leg| leg.role == self.active);
+        self.stall_untold || on_active.all(|leg| leg.suspicion.is_some() || leg.given_up)
     }
 
     /// Everything that the peer allows is sent and acknowledged: a slow reader, not a stall.

@@ -76,8 +76,27 @@ impl Session {
                 stall,
             });
         } else {
-            self.stats.failbacks += 1;
-            self.emit(Event::Failback { from, to });
+            self.tell_failback();
+        }
+        self.stall_ends_later(now);
+    }
+
+    /// What a switch ends is told as a stall when something moves again, or at once if it does.
+    pub(super) fn stall_ends_later(&mut self, now: Time) {
+        self.stall_untold = true;
+        if self.due_from.is_none() {
+            self.tell_stall(now);
+        }
+    }
+
+    /// Something moves again after a switch.
+    pub(super) fn tell_stall(&mut self, now: Time) {
+        self.stall_untold = false;
+        let stall = self.current_stall(now).max(self.hedge_stall);
+        self.hedge_stall = Duration::ZERO;
+        if !stall.is_zero() {
+            let role = self.active;
+            self.emit(Event::Recovered { role, stall });
         }
     }
 
@@ -85,6 +104,7 @@ impl Session {
         self.active_missing = None;
         self.slow_since = None;
         self.switched_at = Some(now);
+        self.failback_untold = false;
         if to == Role::Backup {
             self.failback.left_primary(old_srtt, now);
             self.paths[from.index()].begin_failback(now);
@@ -137,9 +157,9 @@ impl Session {
                 reason: FailoverReason::Peer,
                 stall,
             });
+            self.stall_ends_later(now);
         } else {
-            self.stats.failbacks += 1;
-            self.emit(Event::Failback { from, to: active });
+            self.tell_failback();
         }
     }
 
@@ -147,6 +167,7 @@ impl Session {
     pub(super) fn hedge_ended(&mut self, role: Role, now: Time) {
         let stall = self.current_stall(now).max(self.hedge_stall);
         self.hedge_stall = Duration::ZERO;
+        self.stall_untold = false;
         self.emit(Event::Recovered { role, stall });
         if role != Role::Primary {
             return;
@@ -226,9 +247,18 @@ impl Session {
         self.epoch = self.epoch.wrapping_add(1);
         self.active = Role::Primary;
         self.announce_switch(now);
-        self.stats.failbacks += 1;
         log::debug!("going back to the primary path, epoch {}", self.epoch);
         self.after_switch(Role::Backup, Role::Primary, None, now);
+        self.failback_untold = self.leg_on(Role::Primary).is_none();
+        if !self.failback_untold {
+            self.tell_failback();
+        }
+    }
+
+    /// The primary is active, and there.
+    pub(super) fn tell_failback(&mut self) {
+        self.failback_untold = false;
+        self.stats.failbacks += 1;
         self.emit(Event::Failback {
             from: Role::Backup,
             to: Role::Primary,
