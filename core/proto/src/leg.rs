@@ -188,6 +188,11 @@ impl Leg {
         self.push_ping(now, true);
     }
 
+    /// The id of the first PING: what nobody can guess proves, when it comes back, that it was read.
+    pub(crate) const fn count_pings_from(&mut self, id: u32) {
+        self.next_ping_id = id;
+    }
+
     /// A PING is out whose silence counts.
     pub(crate) fn is_asked(&self) -> bool {
         self.pings.iter().any(|ping| ping.armed)

@@ -468,12 +468,20 @@ impl Session {
         now: Time,
     ) -> LegId {
         let leg = self.add_leg(role, Phase::Up, rtt, now);
-        self.leg_mut(leg, |leg| leg.control.extend_from_slice(welcome));
+        let first_ping = u32::from_le_bytes(self.entropy.draw());
+        self.leg_mut(leg, |leg| {
+            leg.control.extend_from_slice(welcome);
+            // Its answer proves the client where the service does not speak first; it cannot be
+            // given by one that does not read.
+            leg.count_pings_from(first_ping);
+            leg.measure(now);
+        });
         self.leg_up(leg, now);
         leg
     }
 
-    /// Gateway: the client has shown that it has WELCOME; nothing is kept for a retry.
+    /// Gateway: the client has shown that it reads what this end sends: by a JOIN, a PONG, or an ACK
+    /// of what has left. It will not retry.
     pub(super) fn opening_done(&mut self) {
         if matches!(self.opening, Some(Opening::Gateway { .. })) {
             self.opening = None;

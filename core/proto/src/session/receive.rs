@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::Session;
-use crate::config::{EARLY_LIMIT, SUSPECT_PINGS};
+use crate::config::SUSPECT_PINGS;
 use crate::error::{Refusal, SessionError, WireError};
 use crate::event::{Event, LegDownReason};
 use crate::leg::Phase;
 use crate::time::Time;
-use crate::types::{LegId, Role, Side};
+use crate::types::{LegId, Role};
 use crate::wire::frame::Frame;
 use crate::wire::preamble::Kind;
 
@@ -120,17 +120,6 @@ impl Session {
     }
 
     fn take_frame(&mut self, leg: LegId, frame: Frame, now: Time) -> Result<(), WireError> {
-        if self.side == Side::Gateway {
-            // Before the answer to its HELLO a client sends a little data and its end, no more.
-            let early = match &frame {
-                Frame::Data { offset, .. } => *offset < EARLY_LIMIT,
-                Frame::Fin { .. } | Frame::Reset { .. } => true,
-                _ => false,
-            };
-            if !early {
-                self.opening_done();
-            }
-        }
         match frame {
             Frame::Data { offset, payload } => {
                 let role = self.leg_mut(leg, |leg| {
@@ -220,6 +209,9 @@ impl Session {
             self.window_probe = None;
         }
         if next > before {
+            if self.was_sent(next) {
+                self.opening_done();
+            }
             self.send.ack(next.min(end));
             if next == fin {
                 self.fin_acked = true;
@@ -264,6 +256,14 @@ impl Session {
         Ok(())
     }
 
+    /// Everything below `next` has left on a leg: the peer can have it.
+    fn was_sent(&self, next: u64) -> bool {
+        let end = self.send.end();
+        let sent = |leg: &crate::leg::Leg| leg.cursor >= next.min(end);
+        let fin_sent = next <= end || self.legs.iter().any(|leg| leg.fin_sent);
+        fin_sent && self.legs.iter().any(sent)
+    }
+
     fn take_pong(&mut self, leg: LegId, id: u32, now: Time) {
         let answered = self.leg_mut(leg, |leg| {
             let at = leg.pong(id)?;
@@ -275,6 +275,7 @@ impl Session {
             Some((leg.role, rtt))
         });
         if let Some((role, rtt)) = answered.flatten() {
+            self.opening_done();
             self.leg_answered(leg, now);
             if role == Role::Primary && self.active == Role::Backup {
                 self.take_proof_of_primary(leg, rtt, now);
