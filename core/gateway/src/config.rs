@@ -18,9 +18,12 @@ pub struct Limits {
     pub sessions: usize,
     /// Raw connections in all. Default 10,000.
     pub raw: usize,
-    /// Bytes of all sessions together that wait to be read or acknowledged. Default 1 GiB.
+    /// Bytes of all connections together that wait to be read or acknowledged. Default 1 GiB.
     ///
-    /// Past half of it windows stop growing, past all of it new sessions are refused and services are no longer read.
+    /// Past half of it, held or promised, new sessions begin with small windows, and past half of it held windows stop
+    /// growing. Past all of it new sessions are refused, services are read no further than each session's fair share
+    /// (64 KiB), and sessions that hold more are reset if that lasts, the largest first, those with bytes out of order
+    /// or without a leg before all others. It also bounds the sessions: one for every 32 KiB.
     pub buffers: u64,
     /// Time for a connection to show what it is. Default 10 s.
     pub handshake: Duration,

@@ -304,7 +304,12 @@ fn hail(
         log::error!("the system gave no random bytes: {error}");
         return Hailed::Refused(HelloResult::Busy, stream, Some(refuse(Refusal::Busy)));
     }
-    let (session, leg) = match Session::gateway(&gate.session_config, hello, seed, rtt, now) {
+    let config = if gate.ledger.promise(gate.session_config.window.initial) {
+        &gate.session_config
+    } else {
+        &gate.small_config
+    };
+    let (session, leg) = match Session::gateway(config, hello, seed, rtt, now) {
         Ok(opened) => opened,
         Err(error) => {
             log::debug!("hello refused: {error}");
@@ -376,10 +381,11 @@ fn room_for_session(
     if gate.ledger.pressure() == Pressure::Full {
         return Err(full(Cap::Buffers));
     }
-    let guard = gate
-        .census
-        .enter_session(gate.config.limits.sessions)
-        .ok_or_else(|| full(Cap::Sessions))?;
+    let (most, cap) = match (gate.config.limits.sessions, gate.ledger.most_sessions()) {
+        (sessions, affordable) if affordable < sessions => (affordable, Cap::Buffers),
+        (sessions, _) => (sessions, Cap::Sessions),
+    };
+    let guard = gate.census.enter_session(most).ok_or_else(|| full(cap))?;
     Ok((slot, guard))
 }
 

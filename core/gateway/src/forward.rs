@@ -160,6 +160,8 @@ async fn forward_raw(
     let Ok(service) = dialled else {
         return RawEnd::UpstreamUnreachable;
     };
+    // However this ends before its time, the service must not take a part for the whole.
+    reset_on_drop(&service);
     if write_all(&service, prefix).await.is_err() {
         return RawEnd::UpstreamReset;
     }
@@ -168,6 +170,7 @@ async fn forward_raw(
     match splice(
         client,
         &service,
+        &gate.ledger,
         bytes.of(Direction::FromClient),
         bytes.of(Direction::ToClient),
     )

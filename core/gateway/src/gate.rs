@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use twinpath::driver::Handle;
 use twinpath_proto::{
     Directory, DirectoryConfig, GatewayConfig, ResetCode, Role, Session, SessionError, SessionId,
-    Stats, Time,
+    Stats, Time, WindowConfig,
 };
 
 use crate::caps::{AddressCaps, AddressSlot};
@@ -16,7 +17,7 @@ use crate::census::{Census, SessionGuard};
 use crate::clock;
 use crate::config::ListenerConfig;
 use crate::drain::{Phase, ShutdownHandle};
-use crate::ledger::{Ledger, Pressure};
+use crate::ledger::{Ledger, SMALL_WINDOW, Transit};
 use crate::metrics::{Levels, Metrics, SessionEnd, Source};
 
 /// Who is at the other end of an accepted connection.
@@ -40,6 +41,8 @@ impl PeerInfo {
 pub(crate) struct Member {
     pub(crate) handle: Handle,
     pub(crate) id: SessionId,
+    /// What is on its way between the session and the service.
+    pub(crate) transit: Transit,
     /// Why this end ended it, if it did.
     end: OnceLock<SessionEnd>,
     /// Held until the client has proven itself.
@@ -52,6 +55,7 @@ impl Member {
         Self {
             handle,
             id,
+            transit: Transit::default(),
             end: OnceLock::new(),
             slot: Mutex::new(Some(slot)),
             published: Mutex::default(),
@@ -63,6 +67,11 @@ impl Member {
         let _ = self.end.set(end);
         self.handle
             .with_session(|session, now| session.abort(code, now));
+    }
+
+    /// Bytes that the session holds, those in transit included.
+    pub(crate) fn held(&self) -> u64 {
+        self.look(|session, _| session.buffered_bytes()) + self.transit.bytes()
     }
 
     /// Looks at the session.
@@ -103,11 +112,15 @@ impl Member {
 pub(crate) struct Gate {
     pub(crate) config: ListenerConfig,
     pub(crate) session_config: GatewayConfig,
+    /// The same with a small window at first.
+    pub(crate) small_config: GatewayConfig,
     pub(crate) metrics: Metrics,
     pub(crate) caps: AddressCaps,
     pub(crate) census: Arc<Census>,
     pub(crate) ledger: Ledger,
     pub(crate) shutdown: ShutdownHandle,
+    /// For how many looks in a row the ledger has been full.
+    pub(crate) full_for: AtomicU32,
     directory: Mutex<Directory<Arc<Member>>>,
     members: Mutex<HashMap<SessionId, Arc<Member>>>,
 }
@@ -121,14 +134,23 @@ impl Gate {
             ttl_max: config.ttl_max,
             ..GatewayConfig::default()
         };
+        let small_config = GatewayConfig {
+            window: WindowConfig {
+                initial: SMALL_WINDOW,
+                ..session_config.window
+            },
+            ..session_config.clone()
+        };
         let directory = directory_config(&config);
         Self {
             session_config,
+            small_config,
             metrics: Metrics::new(),
             caps: AddressCaps::new(config.limits.per_address),
             census: Arc::default(),
             ledger: Ledger::new(config.limits.buffers),
             shutdown: ShutdownHandle::new(),
+            full_for: AtomicU32::new(0),
             directory: Mutex::new(Directory::new(directory, clock::now())),
             members: Mutex::default(),
             config,
@@ -148,7 +170,7 @@ impl Gate {
             // It slipped in while the others were told.
             member.handle.go_away(self.config.drain_timeout);
         }
-        if self.ledger.pressure() != Pressure::Low {
+        if self.ledger.is_restrained() {
             let (window, send) = self.buffers(true);
             member
                 .handle
@@ -176,7 +198,7 @@ impl Gate {
     }
 
     /// The sessions that live at this moment.
-    fn members(&self) -> Vec<Arc<Member>> {
+    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
         lock(&self.members).values().cloned().collect()
     }
 
@@ -191,63 +213,6 @@ impl Gate {
     pub(crate) fn cut_off(&self) {
         for member in self.members() {
             member.reset(ResetCode::GoingAway, SessionEnd::GoingAway);
-        }
-    }
-
-    /// Looks after all sessions: what they hold, who has proven itself, who has been silent for too long.
-    pub(crate) async fn sweep(&self) {
-        let mut held = 0;
-        let before = self.ledger.pressure();
-        for (at, member) in self.members().into_iter().enumerate() {
-            let (buffered, proven, silent) = member.look(|session, now| {
-                let silent = now.saturating_since(session.last_authentic());
-                (session.buffered_bytes(), session.is_proven(), silent)
-            });
-            held += buffered;
-            if proven {
-                member.release_slot();
-            }
-            if silent >= self.config.limits.idle {
-                log::debug!("session {:?} was idle for too long", member.id);
-                member.reset(ResetCode::LimitReached, SessionEnd::Limit);
-            }
-            if at % 64 == 63 {
-                tokio::task::yield_now().await;
-            }
-        }
-        self.ledger.measure(held);
-        let after = self.ledger.pressure();
-        if (before == Pressure::Low) != (after == Pressure::Low) {
-            self.restrain(after != Pressure::Low);
-        }
-        self.directory().handle_timeout(clock::now());
-    }
-
-    /// Stops the buffers of all sessions from growing, or lets them grow again.
-    fn restrain(&self, restrained: bool) {
-        log::info!(
-            "buffers of sessions may {}",
-            if restrained {
-                "grow no further"
-            } else {
-                "grow again"
-            }
-        );
-        for member in self.members() {
-            let (window, send) = self.buffers(restrained);
-            member
-                .handle
-                .with_session(|session, _| session.set_buffer_limits(window, send));
-        }
-    }
-
-    /// How far the window and the send buffer of a session may grow.
-    fn buffers(&self, restrained: bool) -> (u64, usize) {
-        let config = &self.session_config;
-        if restrained {
-            (config.window.initial.into(), config.window.initial as usize)
-        } else {
-            (config.window.max.into(), config.send_buffer)
         }
     }
 }

@@ -34,6 +34,7 @@ mod proxy_protocol;
 mod raw;
 mod seldom;
 mod splice;
+mod sweep;
 mod upstream;
 
 pub use config::{Limits, ListenerConfig};

@@ -6,17 +6,20 @@
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::task::coop;
 use twinpath::Chunks;
 
+use crate::ledger::{Ledger, Pressure};
 use crate::metrics::Counter;
 
 /// Read at once; large enough that the calls do not show beside the copying.
 const CHUNK: usize = 64 * 1024;
+/// The same while memory is short: what the other side does not take must be little.
+const CHUNK_SHORT: usize = 8 * 1024;
 /// Pieces written at once.
 const SLICES: usize = 64;
 
@@ -41,6 +44,7 @@ pub(crate) struct SpliceError {
 pub(crate) async fn splice(
     client: &TcpStream,
     upstream: &TcpStream,
+    ledger: &Ledger,
     from_client: &Counter,
     to_client: &Counter,
 ) -> Result<(), SpliceError> {
@@ -49,11 +53,13 @@ pub(crate) async fn splice(
     let up = pump(
         (client, Side::Client),
         (upstream, Side::Upstream),
+        ledger,
         from_client,
     );
     let down = pump(
         (upstream, Side::Upstream),
         (client, Side::Client),
+        ledger,
         to_client,
     );
     tokio::pin!(up, down);
@@ -114,8 +120,8 @@ pub(crate) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Resul
     Ok(())
 }
 
-/// Writes as much of `chunks` as the socket takes at once, when it takes some, and gives the number of bytes.
-pub(crate) async fn write_some(stream: &TcpStream, chunks: &mut Chunks) -> io::Result<usize> {
+/// Writes as much of `chunks` as the socket takes at once, and gives the number of bytes; none when it takes nothing.
+pub(crate) fn write_some(stream: &TcpStream, chunks: &mut Chunks) -> io::Result<Option<usize>> {
     let mut slices = [IoSlice::new(&[]); SLICES];
     let filled = chunks.chunks_vectored(&mut slices);
     loop {
@@ -123,13 +129,27 @@ pub(crate) async fn write_some(stream: &TcpStream, chunks: &mut Chunks) -> io::R
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => {
                 chunks.advance(n);
-                return Ok(n);
+                return Ok(Some(n));
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// What of `buffer` the socket did not take, and the memory that this holds on to while it waits: a small rest does not
+/// keep a whole buffer.
+fn set_aside(mut buffer: BytesMut, written: usize) -> (Bytes, u64) {
+    let capacity = buffer.capacity();
+    let rest = &buffer[written..];
+    if rest.len() < capacity / 2 {
+        let rest = Bytes::copy_from_slice(rest);
+        let size = rest.len() as u64;
+        return (rest, size);
+    }
+    buffer.advance(written);
+    (buffer.freeze(), capacity as u64)
 }
 
 /// Passes a FIN on. A peer that is gone already shows in the other direction.
@@ -143,12 +163,18 @@ pub(crate) fn finish(stream: &TcpStream) -> io::Result<()> {
 async fn pump(
     (from, from_side): (&TcpStream, Side),
     (to, to_side): (&TcpStream, Side),
+    ledger: &Ledger,
     moved: &Counter,
 ) -> Result<(), SpliceError> {
     let failed = |side| move |error| SpliceError { side, error };
     loop {
         from.readable().await.map_err(failed(from_side))?;
-        let mut buffer = BytesMut::with_capacity(CHUNK);
+        let chunk = if ledger.pressure() == Pressure::Low {
+            CHUNK
+        } else {
+            CHUNK_SHORT
+        };
+        let mut buffer = BytesMut::with_capacity(chunk);
         loop {
             buffer.clear();
             let n = match from.try_read_buf(&mut buffer) {
@@ -158,22 +184,47 @@ async fn pump(
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(failed(from_side)(error)),
             };
-            let bytes = &buffer[..];
             // The common case without the cost of watching both sockets.
-            let written = match to.try_write(bytes) {
+            let written = match to.try_write(&buffer) {
                 Ok(written) => written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(error) => return Err(failed(to_side)(error)),
             };
             if written < n {
+                let (rest, held) = set_aside(buffer, written);
+                let _held = ledger.others.hold(held);
                 tokio::select! {
-                    result = write_all(to, &bytes[written..]) => result.map_err(failed(to_side))?,
+                    result = write_all(to, &rest) => result.map_err(failed(to_side))?,
                     error = failure(from) => return Err(failed(from_side)(error)),
                 }
+                moved.add(n as u64);
+                break;
             }
             moved.add(n as u64);
             // try_read and try_write never yield by themselves; two fast sockets would keep the thread for ever.
             coop::consume_budget().await;
         }
+        coop::consume_budget().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_rest_keeps_no_whole_buffer() {
+        let mut buffer = BytesMut::with_capacity(CHUNK);
+        buffer.resize(CHUNK, 7);
+        let place = buffer.as_ptr();
+        let (rest, held) = set_aside(buffer.clone(), CHUNK - 100);
+        assert_eq!((&rest[..], held), (&[7; 100][..], 100));
+        let (rest, held) = set_aside(buffer, 100);
+        assert_eq!((rest.len(), held), (CHUNK - 100, CHUNK as u64));
+        assert_eq!(
+            rest.as_ptr() as usize,
+            place as usize + 100,
+            "it was copied"
+        );
     }
 }

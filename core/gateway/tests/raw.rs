@@ -243,3 +243,28 @@ async fn a_slow_reader_loses_nothing_and_holds_nobody_up() {
     serving.await.unwrap();
     assert!(received == sent);
 }
+
+#[tokio::test]
+async fn what_waits_for_a_slow_service_is_counted_until_it_is_taken() {
+    let (address, mut connections) = held_service().await;
+    let gateway = Gateway::before(address);
+    let client = gateway.raw().await;
+    let (mut read, mut write) = client.into_split();
+    let writer = tokio::spawn(async move {
+        write.write_all(&pattern(40_000_000, 3)).await.unwrap();
+        write.shutdown().await.unwrap();
+    });
+    let mut served = soon("the connection", connections.recv()).await.unwrap();
+    gateway
+        .until_that("twinpath_buffered_bytes", |held| held > 0.0)
+        .await;
+    let mut taken = Vec::new();
+    soon("all of it", served.read_to_end(&mut taken))
+        .await
+        .unwrap();
+    assert!(taken == pattern(40_000_000, 3));
+    writer.await.unwrap();
+    gateway.until("twinpath_buffered_bytes", 0.0).await;
+    drop(served);
+    assert_eq!(read.read(&mut [0]).await.unwrap(), 0);
+}

@@ -200,6 +200,32 @@ pub async fn held_session(
         .spawn()
 }
 
+/// The bytes of a HELLO that no client of ours wrote: with a window of 16 MiB, unlimited credit and no retry.
+pub fn raw_hello(number: u32) -> Vec<u8> {
+    let mut bytes = b"\xf5TWINP\r\n\x01\x01\x00\x58".to_vec();
+    let mut body = [0; 88];
+    // Client key and retry hash: any bytes that differ.
+    for (at, byte) in (0u8..).zip(&mut body[..64]) {
+        *byte = at.wrapping_mul(7).wrapping_add(1);
+    }
+    body[..4].copy_from_slice(&number.to_be_bytes());
+    body[68..72].copy_from_slice(&(16u32 << 20).to_be_bytes());
+    body[72..76].copy_from_slice(&60u32.to_be_bytes());
+    body[76..84].fill(0xff);
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// The bytes of a DATA frame.
+pub fn raw_data(offset: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (0x8100_0000 | (payload.len() as u32 + 8))
+        .to_be_bytes()
+        .to_vec();
+    bytes.extend_from_slice(&offset.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
 /// Says something and waits for its echo.
 pub async fn chat(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), words: &str) {
     stream.write_all(words.as_bytes()).await.unwrap();

@@ -226,6 +226,11 @@ impl ReceiveBuffer {
         self.ready.len() as u64 + self.apart_len
     }
 
+    /// Bytes held that are not in order yet.
+    pub(crate) const fn apart(&self) -> u64 {
+        self.apart_len
+    }
+
     /// Bounds further growth.
     pub(crate) fn set_max_window(&mut self, max: u64) {
         self.max_window = max;

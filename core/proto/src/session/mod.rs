@@ -393,6 +393,16 @@ impl Session {
         self.unacked_bytes() + self.recv.held()
     }
 
+    /// Bytes that the peer was promised room for: what it may still send, and what is unread.
+    pub const fn promised_bytes(&self) -> u64 {
+        self.recv.limit().saturating_sub(self.recv.read_offset())
+    }
+
+    /// Bytes of the peer that wait for others before them.
+    pub const fn apart_bytes(&self) -> u64 {
+        self.recv.apart()
+    }
+
     /// Bounds further growth of the buffers, under memory pressure; what the peer was promised
     /// stays promised.
     pub fn set_buffer_limits(&mut self, window_max: u64, send_buffer: usize) {
