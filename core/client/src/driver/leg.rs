@@ -12,9 +12,9 @@ use twinpath_proto::{LegEnd, LegId};
 use super::stream::LegStream;
 use crate::pool;
 
-/// A read up to this size is copied out, so that a small message does not hold a whole buffer while the application
-/// lets it lie; a larger one keeps its buffer and is not copied.
-const COPY_BELOW: usize = 4 * 1024;
+/// A read up to this size is copied out, so that it does not hold a whole buffer while the application lets it lie; a
+/// larger one keeps its buffer and is not copied.
+const COPY_BELOW: usize = pool::SIZE / 2;
 /// How much is pulled from the session for one write: at first, when the socket has just blocked, and at most. What is
 /// pulled cannot move to the other leg without being sent twice, so it is little while the path is slow.
 const PULL_START: usize = 16 * 1024;

@@ -26,7 +26,7 @@ impl Session {
             self.budget.on_received(data.len() as u64);
         }
         self.legs[index].last_received = now;
-        let read = data.len();
+        let mut keep = None;
         while !data.is_empty() && self.closed.is_none() {
             let Some(index) = self.position(leg) else {
                 return;
@@ -37,10 +37,15 @@ impl Session {
                 }
                 continue;
             }
-            match self.legs[index].reader.next(&mut data) {
+            let next = self.recv.ack();
+            let reader = &mut self.legs[index].reader;
+            let keep = *keep.get_or_insert_with(|| {
+                reader.in_order_ahead(&data, next) >= data.len() - data.len() / 4
+            });
+            match reader.next(&mut data) {
                 Ok(Some(frame)) => {
                     self.last_authentic = now;
-                    let frame = Self::let_go(frame, read);
+                    let frame = let_go(frame, keep, next);
                     if let Err(WireError(why)) = self.take_frame(leg, frame, now) {
                         self.reset_for_violation(why, now);
                     }
@@ -100,18 +105,6 @@ impl Session {
             return false;
         }
         self.position(leg).is_some()
-    }
-
-    /// A payload holds on to the whole of what it was read with: a small part of it is copied, so
-    /// that nobody can make this end keep far more than is counted.
-    fn let_go(frame: Frame, read: usize) -> Frame {
-        match frame {
-            Frame::Data { offset, payload } if payload.len() < read / 4 => Frame::Data {
-                offset,
-                payload: Bytes::copy_from_slice(&payload),
-            },
-            other => other,
-        }
     }
 
     fn refused_leg(&mut self, leg: LegId, role: Role, now: Time) {
@@ -339,5 +332,38 @@ impl Session {
         self.due_from
             .map(|due| now.saturating_since(due.max(self.last_progress)))
             .unwrap_or_default()
+    }
+}
+
+/// A payload holds on to the whole of what it was read with. It is copied unless most of that carries the stream on
+/// and will be held and let go together, so that nobody can make this end keep far more than is counted.
+fn let_go(frame: Frame, keep: bool, next: u64) -> Frame {
+    match frame {
+        Frame::Data { offset, payload } if !keep || offset > next => Frame::Data {
+            offset,
+            payload: Bytes::copy_from_slice(&payload),
+        },
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_payload_in_order_keeps_what_it_was_read_with() {
+        let read = Bytes::from(vec![7; 65536]);
+        let is_copied = |offset, keep| {
+            let payload = read.slice(12..16396);
+            match let_go(Frame::Data { offset, payload }, keep, 100) {
+                Frame::Data { payload, .. } => payload.as_ptr() != read[12..].as_ptr(),
+                _ => unreachable!(),
+            }
+        };
+        assert!(!is_copied(100, true));
+        assert!(!is_copied(90, true));
+        assert!(is_copied(101, true));
+        assert!(is_copied(100, false));
     }
 }

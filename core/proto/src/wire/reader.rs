@@ -72,6 +72,45 @@ impl FrameReader {
         }
     }
 
+    /// How much of `input` is payload that carries the stream on from `next`. Takes nothing.
+    pub(crate) fn in_order_ahead(&self, input: &[u8], mut next: u64) -> usize {
+        let mut sum = 0;
+        let mut count = |offset: u64, size: usize| {
+            let end = offset.saturating_add(size as u64);
+            if offset <= next && end > next {
+                sum += (end - next) as usize;
+                next = end;
+            }
+        };
+        let mut at = self.skip;
+        if let Some((offset, left)) = self.data {
+            let size = left.min(input.len());
+            count(offset, size);
+            at = left;
+        }
+        // The head of the first frame may have come with the last input.
+        let kept = self.carry.len();
+        let byte = |at: usize| match at.checked_sub(kept) {
+            Some(at) => input.get(at).copied(),
+            None => self.carry.get(at).copied(),
+        };
+        while let (Some(kind), Some(a), Some(b), Some(c)) =
+            (byte(at), byte(at + 1), byte(at + 2), byte(at + 3))
+        {
+            let len = u32::from_be_bytes([0, a, b, c]) as usize;
+            if kind == DATA {
+                let mut offset = [0; 8];
+                for (place, at) in offset.iter_mut().zip(at + HEADER_LEN..) {
+                    *place = byte(at).unwrap_or_default();
+                }
+                let here = (input.len() + kept).saturating_sub(at + DATA_HEADER_LEN);
+                count(u64::from_be_bytes(offset), len.saturating_sub(8).min(here));
+            }
+            at += HEADER_LEN + len;
+        }
+        sum
+    }
+
     /// Type and length of the next frame, which stay where they are.
     fn header(&mut self, input: &mut Bytes) -> Option<(u8, usize)> {
         if self.carry.len() < HEADER_LEN && !self.carry.is_empty() {
@@ -260,5 +299,36 @@ mod tests {
         let mut body = [0; 24];
         body[4] = 2;
         assert!(read(&frame(0x85, &body)).is_err());
+    }
+
+    #[test]
+    fn what_carries_the_stream_on_is_known_before_it_is_read() {
+        let mut bytes = frame(0x81, &[&100u64.to_be_bytes()[..], &[7; 50]].concat());
+        bytes.extend(frame(0x40, &[0; 3000]));
+        bytes.extend(frame(0x83, &[0; 4]));
+        // Again, beyond a gap, and partly known.
+        bytes.extend(frame(0x81, &[&100u64.to_be_bytes()[..], &[7; 50]].concat()));
+        bytes.extend(frame(0x81, &[&500u64.to_be_bytes()[..], &[7; 90]].concat()));
+        bytes.extend(frame(0x81, &[&140u64.to_be_bytes()[..], &[7; 20]].concat()));
+        let bytes = bytes.freeze();
+        for cut in 0..bytes.len() {
+            let mut reader = FrameReader::default();
+            let (mut next, mut sum) = (100, 0);
+            for mut part in [bytes.slice(..cut), bytes.slice(cut..)] {
+                let ahead = reader.in_order_ahead(&part, next);
+                let before = next;
+                while let Some(frame) = reader.next(&mut part).unwrap() {
+                    if let Frame::Data { offset, payload } = frame {
+                        let end = offset + payload.len() as u64;
+                        if offset <= next && end > next {
+                            next = end;
+                        }
+                    }
+                }
+                assert_eq!(ahead as u64, next - before, "cut at {cut}");
+                sum += ahead;
+            }
+            assert_eq!(sum, 60, "cut at {cut}");
+        }
     }
 }
