@@ -16,6 +16,8 @@ use crate::accept::AcceptBackoff;
 
 const MAX_REQUEST: usize = 8 * 1024;
 const MAX_TIME: Duration = Duration::from_secs(5);
+/// Time for the head of a request: whoever opens connections and asks for nothing must not keep others waiting.
+const HEAD_TIME: Duration = Duration::from_secs(1);
 const MAX_AT_ONCE: usize = 8;
 
 /// What the page shows, asked for at each request.
@@ -67,17 +69,9 @@ impl PageServer {
 
 async fn serve(mut stream: TcpStream, source: &impl Source) -> io::Result<()> {
     let mut request = Vec::with_capacity(1024);
-    let complete = loop {
-        if end_of_head(&request) {
-            break true;
-        }
-        if request.len() >= MAX_REQUEST {
-            break false;
-        }
-        let room = (MAX_REQUEST - request.len()) as u64;
-        if (&mut stream).take(room).read_buf(&mut request).await? == 0 {
-            return Ok(());
-        }
+    let complete = timeout(HEAD_TIME, read_head(&mut stream, &mut request)).await;
+    let Some(complete) = complete.map_err(|_| io::ErrorKind::TimedOut)?? else {
+        return Ok(());
     };
     let answer = if complete {
         answer(&request, source)
@@ -90,6 +84,22 @@ async fn serve(mut stream: TcpStream, source: &impl Source) -> io::Result<()> {
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
+}
+
+/// Whether the head is complete, not too long; none when the client has left.
+async fn read_head(stream: &mut TcpStream, request: &mut Vec<u8>) -> io::Result<Option<bool>> {
+    loop {
+        if end_of_head(request) {
+            return Ok(Some(true));
+        }
+        if request.len() >= MAX_REQUEST {
+            return Ok(Some(false));
+        }
+        let room = (MAX_REQUEST - request.len()) as u64;
+        if (&mut *stream).take(room).read_buf(request).await? == 0 {
+            return Ok(None);
+        }
+    }
 }
 
 fn end_of_head(request: &[u8]) -> bool {
