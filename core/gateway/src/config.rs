@@ -25,7 +25,8 @@ pub struct Limits {
     /// (64 KiB), and sessions that hold more are reset if that lasts, the largest first, those with bytes out of order
     /// or without a leg before all others. It also bounds the sessions: one for every 32 KiB.
     pub buffers: u64,
-    /// Time for a connection to show what it is. Default 10 s.
+    /// Time for a connection to show what it is, and for the client of a new session to prove that it got the answer.
+    /// Default 10 s.
     pub handshake: Duration,
     /// Time after which a session whose client was not heard is reset. Default 2 h 4 min, as RFC 5382 has it for TCP.
     pub idle: Duration,

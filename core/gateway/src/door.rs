@@ -329,7 +329,7 @@ fn hail(
         return reroute(route, stream, hello, rest, rtt);
     };
     let (connection, handle) = Setup::new(session).leg(leg, stream, rest).spawn();
-    let member = Arc::new(Member::new(handle, id, slot));
+    let member = Arc::new(Member::new(handle, id, now, slot));
     member.look(|session, _| directory.insert(session, hello, Arc::clone(&member)));
     drop(directory);
     gate.adopt(Arc::clone(&member), guard);

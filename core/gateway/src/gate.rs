@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,10 @@ impl PeerInfo {
 pub(crate) struct Member {
     pub(crate) handle: Handle,
     pub(crate) id: SessionId,
+    /// When its HELLO came.
+    pub(crate) since: Time,
+    /// Whether a client that has not proven itself was asked to.
+    pub(crate) asked: AtomicBool,
     /// What is on its way between the session and the service.
     pub(crate) transit: Transit,
     /// Why this end ended it, if it did.
@@ -51,10 +55,12 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(handle: Handle, id: SessionId, slot: AddressSlot) -> Self {
+    pub(crate) fn new(handle: Handle, id: SessionId, since: Time, slot: AddressSlot) -> Self {
         Self {
             handle,
             id,
+            since,
+            asked: AtomicBool::new(false),
             transit: Transit::default(),
             end: OnceLock::new(),
             slot: Mutex::new(Some(slot)),

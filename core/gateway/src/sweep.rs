@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use twinpath_proto::{ResetCode, Role};
+use twinpath_proto::{PathChange, ResetCode, Role};
 
 use crate::clock;
 use crate::gate::{Gate, Member};
@@ -16,6 +17,9 @@ use crate::metrics::{Cap, SessionEnd};
 const SUSPECTS_GO: u32 = 2;
 /// Looks at a full ledger after which any may have to go.
 const ANY_GOES: u32 = 10;
+
+/// How long a client waits for WELCOME: without a leg, its HELLO comes again by then or never.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// A session and what it holds.
 struct Holder<M = Arc<Member>> {
@@ -47,6 +51,8 @@ impl Gate {
             sessions += 1;
             if proven {
                 member.release_slot();
+            } else if !closed {
+                self.press_for_proof(&member);
             }
             if silent >= self.config.limits.idle {
                 log::debug!("session {:?} was idle for too long", member.id);
@@ -70,6 +76,32 @@ impl Gate {
         }
         self.relieve(holders);
         self.directory().handle_timeout(clock::now());
+    }
+
+    /// A client that has not shown in time that it got WELCOME may not be where it says. Half way through it is asked:
+    /// in a session in which nobody speaks, nothing else would make it answer.
+    fn press_for_proof(&self, member: &Member) {
+        let limit = self.config.limits.handshake;
+        let (age, legs) = member.look(|session, now| {
+            let stats = session.stats(now);
+            (
+                now.saturating_since(member.since),
+                Role::ALL.map(|role| stats.path(role).up),
+            )
+        });
+        let abandoned = legs == [false; 2] && age >= RETRY;
+        if abandoned || (age >= limit && member.asked.load(Relaxed)) {
+            log::debug!("session {:?}: its client did not prove itself", member.id);
+            member.reset(ResetCode::LimitReached, SessionEnd::Unproven);
+        } else if age >= limit / 2 && !member.asked.swap(true, Relaxed) {
+            member.handle.with_session(|session, now| {
+                for (role, up) in Role::ALL.into_iter().zip(legs) {
+                    if up {
+                        session.path_changed(role, PathChange::Changed, now);
+                    }
+                }
+            });
+        }
     }
 
     /// Resets those that hold the most, if the ledger stays full.

@@ -66,6 +66,7 @@ label! {
         UpstreamReset = "upstream_reset",
         UpstreamUnreachable = "upstream_unreachable",
         Limit = "limit",
+        Unproven = "unproven",
         GoingAway = "going_away",
         Protocol = "protocol",
         Dropped = "dropped",
