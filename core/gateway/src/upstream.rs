@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use twinpath_socket::{Binding, ConnectOptions, connect, resolve};
 
 use crate::error::BuildError;
@@ -17,6 +18,11 @@ use crate::splice::write_all;
 
 /// Time to reach the service, over all of its addresses. A client gives up soon after.
 const DIAL: Duration = Duration::from_secs(10);
+
+/// Silence of an address after which the next one is tried as well.
+const STAGGER: Duration = Duration::from_millis(250);
+/// Addresses of the service that are tried.
+const MOST_ADDRESSES: usize = 16;
 
 /// Where connections are forwarded to.
 #[derive(Debug)]
@@ -81,17 +87,15 @@ impl Upstream {
             .addresses()
             .await
             .map_err(|error| (UpstreamFailure::Unresolved, error))?;
-        let mut failure = (
-            UpstreamFailure::Unresolved,
-            io::Error::other("the service's name has no address"),
-        );
-        for address in addresses {
-            match self.open(address, peer).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = (kind_of(&error), error),
-            }
+        let dial = |address| async move { connect(address, &ConnectOptions::default()).await };
+        let stream = race(addresses, dial).await?;
+        if let Some(proxy_protocol) = self.proxy_protocol {
+            let header = proxy_protocol.header(peer.remote, peer.local);
+            write_all(&stream, &header)
+                .await
+                .map_err(|error| (kind_of(&error), error))?;
         }
-        Err(failure)
+        Ok(stream)
     }
 
     async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
@@ -100,13 +104,44 @@ impl Upstream {
             Err(_) => resolve(&self.host, self.port, &Binding::Unbound).await,
         }
     }
+}
 
-    async fn open(&self, address: SocketAddr, peer: &PeerInfo) -> io::Result<TcpStream> {
-        let stream = connect(address, &ConnectOptions::default()).await?;
-        if let Some(proxy_protocol) = self.proxy_protocol {
-            write_all(&stream, &proxy_protocol.header(peer.remote, peer.local)).await?;
+/// Dials the addresses in their order, each next one when the last has failed or has been silent for a while, and
+/// gives the first connection, as RFC 8305 has it.
+async fn race<T: Send + 'static, F>(
+    addresses: Vec<SocketAddr>,
+    dial: impl Fn(SocketAddr) -> F,
+) -> Result<T, (UpstreamFailure, io::Error)>
+where
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
+    let mut waiting = addresses.into_iter().take(MOST_ADDRESSES);
+    let mut dials = JoinSet::new();
+    let mut failure = (
+        UpstreamFailure::Unresolved,
+        io::Error::other("the service's name has no address"),
+    );
+    loop {
+        let more = waiting.next();
+        if let Some(address) = more {
+            dials.spawn(dial(address));
         }
-        Ok(stream)
+        let stagger = async {
+            match waiting.len() {
+                0 => std::future::pending().await,
+                _ => sleep(STAGGER).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = dials.join_next() => match ended {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => failure = (kind_of(&error), error),
+                Some(Err(error)) => failure = (UpstreamFailure::Other, io::Error::other(error)),
+                None => return Err(failure),
+            },
+            () = stagger => {}
+        }
     }
 }
 
@@ -122,7 +157,32 @@ fn kind_of(error: &io::Error) -> UpstreamFailure {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_does_not_hold_up_the_next() {
+        let addresses: Vec<SocketAddr> =
+            (1..=4).map(|port| ([192, 0, 2, 1], port).into()).collect();
+        let began = Instant::now();
+        let dial = |address: SocketAddr| async move {
+            match address.port() {
+                1 => std::future::pending().await,
+                2 => Err(io::ErrorKind::ConnectionRefused.into()),
+                port => {
+                    sleep(STAGGER / 5).await;
+                    Ok(port)
+                }
+            }
+        };
+        assert_eq!(race(addresses.clone(), dial).await.unwrap(), 3);
+        assert_eq!(began.elapsed(), STAGGER + STAGGER / 5);
+        let refused = |_| async { Err::<(), _>(io::ErrorKind::ConnectionRefused.into()) };
+        let (failure, _) = race(addresses, refused).await.unwrap_err();
+        assert_eq!(failure, UpstreamFailure::Refused);
+        assert!(race(Vec::new(), refused).await.is_err());
+    }
 
     fn parts(to: &str) -> Option<(String, u16)> {
         Upstream::new(to, None)
