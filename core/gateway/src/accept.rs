@@ -1,10 +1,11 @@
 //! The accept loop: lets connections in, at a pace the machine can bear.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::caps::AddressSlot;
@@ -12,25 +13,29 @@ use crate::door::{self, Arrival};
 use crate::drain::Phase;
 use crate::gate::Gate;
 use crate::metrics::Cap;
-use crate::splice::reset_on_drop;
+use crate::seldom::Seldom;
+use crate::trials::{Trial, Trials};
 
 /// Connections in all of which it is not known yet what they are.
 const UNDECIDED: usize = 4096;
-/// Of connections beyond the limits, how many may try at once to show that they are joins.
-const ON_TRIAL: usize = 1024;
+/// Descriptors kept for joins, and for the connections to the service of sessions that were let in.
+const RESERVE: u64 = 256;
 
 /// On what terms a connection was let in.
 #[derive(Debug)]
-pub(crate) struct Admission {
-    /// A slot of its address. Without one, only a join will do, and soon.
-    pub(crate) slot: Option<AddressSlot>,
-    _undecided: OwnedSemaphorePermit,
+pub(crate) enum Admission {
+    /// With a slot of its address.
+    Entitled(AddressSlot, OwnedSemaphorePermit),
+    /// Only a join will do, and soon; unless its address has a slot again by then.
+    OnTrial(Trial),
+    /// Only a join will do: descriptors are short.
+    JoinOnly(Trial),
 }
 
 /// Accepts until the gate is stopped.
 pub(crate) async fn run(listener: TcpListener, gate: Arc<Gate>, arrivals: mpsc::Sender<Arrival>) {
     let undecided = Arc::new(Semaphore::new(UNDECIDED));
-    let trials = Arc::new(Semaphore::new(ON_TRIAL));
+    let trials = Trials::default();
     let mut backoff = AcceptBackoff::default();
     loop {
         let accepted = tokio::select! {
@@ -47,11 +52,8 @@ pub(crate) async fn run(listener: TcpListener, gate: Arc<Gate>, arrivals: mpsc::
             }
         };
         backoff.reset();
-        let Some(admission) = admit(gate.caps.take(remote.ip()), &undecided, &trials) else {
-            gate.metrics.caps_hit.increment(Cap::Handshakes);
-            reset_on_drop(&stream);
-            continue;
-        };
+        let short = is_short(&stream, gate.config.limits.descriptors);
+        let admission = admit(&gate, remote.ip(), short, &undecided, &trials);
         tokio::spawn(door::receive(
             Arc::clone(&gate),
             stream,
@@ -63,35 +65,55 @@ pub(crate) async fn run(listener: TcpListener, gate: Arc<Gate>, arrivals: mpsc::
 }
 
 fn admit(
-    slot: Option<AddressSlot>,
+    gate: &Gate,
+    ip: IpAddr,
+    short: bool,
     undecided: &Arc<Semaphore>,
-    trials: &Arc<Semaphore>,
-) -> Option<Admission> {
-    if slot.is_some() {
-        if let Ok(permit) = Arc::clone(undecided).try_acquire_owned() {
-            return Some(Admission {
-                slot,
-                _undecided: permit,
-            });
+    trials: &Trials,
+) -> Admission {
+    if !short {
+        if let Some(slot) = gate.caps.take(ip) {
+            if let Ok(permit) = Arc::clone(undecided).try_acquire_owned() {
+                return Admission::Entitled(slot, permit);
+            }
         }
     }
-    let permit = Arc::clone(trials).try_acquire_owned().ok()?;
-    Some(Admission {
-        slot: None,
-        _undecided: permit,
-    })
+    let (trial, replaced) = trials.begin(ip);
+    if replaced {
+        gate.metrics.caps_hit.increment(Cap::Handshakes);
+    }
+    if short {
+        Admission::JoinOnly(trial)
+    } else {
+        Admission::OnTrial(trial)
+    }
+}
+
+/// Whether descriptors are so short that only joins may have one. The system gives out the lowest number that is free,
+/// so a high one says that nearly all are taken.
+fn is_short(stream: &TcpStream, limit: u64) -> bool {
+    #[cfg(unix)]
+    let number = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(stream)).unwrap_or(0);
+    #[cfg(not(unix))]
+    let number = {
+        let _ = stream;
+        0
+    };
+    // A quarter at most, so that a low limit leaves room for anything at all.
+    number >= limit - RESERVE.min(limit / 4)
 }
 
 /// Waits between failed accepts: when the machine is out of file descriptors, the next call fails as the last one.
 #[derive(Debug, Default)]
 pub(crate) struct AcceptBackoff {
     failures: u32,
+    complaints: Seldom,
 }
 
 impl AcceptBackoff {
     pub(crate) fn reset(&mut self) {
         if self.failures > 0 {
-            log::info!("accepting connections again");
+            log::debug!("accepting connections again");
             self.failures = 0;
         }
     }
@@ -113,7 +135,11 @@ impl AcceptBackoff {
             return None;
         }
         if self.failures == 0 {
-            log::warn!("cannot accept connections: {error}");
+            if let Some(held_back) = self.complaints.due() {
+                log::warn!(
+                    "cannot accept connections: {error} ({held_back} earlier failures not shown)"
+                );
+            }
         }
         let delay = Duration::from_millis(10 << self.failures.min(7)).min(Duration::from_secs(1));
         self.failures = self.failures.saturating_add(1);

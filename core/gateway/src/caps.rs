@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The block of addresses that shares one allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Block {
+pub(crate) enum Block {
     V4(Ipv4Addr),
     /// The upper 64 bits of an IPv6 address.
     V6(u64),
 }
 
 impl Block {
-    fn of(ip: IpAddr) -> Self {
+    pub(crate) fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(v4) => Self::V4(v4),
             IpAddr::V6(v6) => Self::V6((v6.to_bits() >> 64) as u64),

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use twinpath_proto::{JoinAddress, StaticKey};
+use twinpath_proto::{JoinAddress, StaticKey, WindowConfig};
 
 use crate::error::BuildError;
+
+/// What a window may grow to, at least and at most.
+const WINDOW: std::ops::RangeInclusive<u32> = 16 * 1024..=16 * 1024 * 1024;
+/// Less than this would hardly serve one session.
+const LEAST_BUFFERS: u64 = 64 * 1024;
 
 /// The bounds of a gateway. Each one protects the machine from its clients; none is meant to be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +30,10 @@ pub struct Limits {
     /// (64 KiB), and sessions that hold more are reset if that lasts, the largest first, those with bytes out of order
     /// or without a leg before all others. It also bounds the sessions: one for every 32 KiB.
     pub buffers: u64,
+    /// Descriptors that the process may have open. Default: no bound.
+    ///
+    /// Near it only joins are taken, so that sessions which exist can still fail over.
+    pub descriptors: u64,
     /// Time for a connection to show what it is, and for the client of a new session to prove that it got the answer.
     /// Default 10 s.
     pub handshake: Duration,
@@ -39,6 +48,7 @@ impl Default for Limits {
             sessions: 10_000,
             raw: 10_000,
             buffers: 1024 * 1024 * 1024,
+            descriptors: u64::MAX,
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(2 * 3600 + 4 * 60),
         }
@@ -73,6 +83,11 @@ pub struct ListenerConfig {
     ///
     /// Off by default: a silent client then ends at [`Limits::handshake`].
     pub raw_after: Option<Duration>,
+    /// How far the window of a session, and what it keeps of its service's bytes, may grow. Default 4 MiB.
+    ///
+    /// A session moves at most this much in a round trip: more is of use only on paths both long and fast. 16 KiB to
+    /// 16 MiB.
+    pub window: u32,
     /// The longest time for which a session outlives its last leg. Default 60 s.
     pub ttl_max: Duration,
     /// How long a drain waits for connections to end. Default 30 s.
@@ -88,6 +103,7 @@ impl Default for ListenerConfig {
             join_addresses: Vec::new(),
             strict_join: false,
             raw_after: None,
+            window: WindowConfig::default().max,
             ttl_max: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(30),
             limits: Limits::default(),
@@ -114,6 +130,12 @@ impl ListenerConfig {
         }
         if limits.per_address == 0 || limits.sessions == 0 {
             return refused("limits", "must let at least one connection in");
+        }
+        if limits.buffers < LEAST_BUFFERS {
+            return refused("buffers", "are at least 64 KiB");
+        }
+        if !WINDOW.contains(&self.window) {
+            return refused("window", "is between 16 KiB and 16 MiB");
         }
         if limits.handshake.is_zero() || limits.idle.is_zero() {
             return refused("limits", "must leave some time for handshake and idleness");

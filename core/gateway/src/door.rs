@@ -83,15 +83,37 @@ async fn let_in(
         return;
     };
     let peer = PeerInfo::new(remote, local);
-    let first = match first_flight(&gate, &stream, &admission).await {
+    let flight = first_flight(&gate, &stream, &admission);
+    let first = match &admission {
+        Admission::Entitled(..) => flight.await,
+        Admission::OnTrial(trial) | Admission::JoinOnly(trial) => tokio::select! {
+            biased;
+            first = flight => first,
+            () = trial.revoked() => Err(HandshakeEnd::TimedOut),
+        },
+    };
+    let first = match first {
         Ok(first) => first,
         Err(end) => {
             gate.metrics.handshake_ends.increment(end);
             return;
         }
     };
-    // The permit of an undecided connection goes back here; the slot of the address goes on.
-    let Admission { slot, .. } = admission;
+    // Decided: the permit or the trial is over, the slot of the address goes on.
+    let slot = match admission {
+        Admission::Entitled(slot, permit) => {
+            drop(permit);
+            Some(slot)
+        }
+        Admission::OnTrial(trial) => {
+            drop(trial);
+            gate.caps.take(remote.ip())
+        }
+        Admission::JoinOnly(trial) => {
+            drop(trial);
+            None
+        }
+    };
     match first {
         First::Join(join, rest) => {
             tune_leg(&stream);
@@ -99,7 +121,6 @@ async fn let_in(
         }
         First::Hello(hello, rest) => {
             tune_leg(&stream);
-            let slot = slot.or_else(|| gate.caps.take(remote.ip()));
             receive_hello(&gate, stream, peer, slot, &hello, rest, arrivals).await;
         }
         First::OtherVersion => {
@@ -107,7 +128,6 @@ async fn let_in(
             turn_away(stream, Some(refuse_version())).await;
         }
         First::Raw(prefix) => {
-            let slot = slot.or_else(|| gate.caps.take(remote.ip()));
             receive_raw(&gate, stream, peer, slot, prefix, arrivals).await;
         }
     }
@@ -129,10 +149,9 @@ async fn first_flight(
     admission: &Admission,
 ) -> Result<First, HandshakeEnd> {
     let handshake = gate.config.limits.handshake;
-    let limit = if admission.slot.is_some() {
-        handshake
-    } else {
-        handshake.min(TRIAL)
+    let limit = match admission {
+        Admission::Entitled(..) => handshake,
+        Admission::OnTrial(_) | Admission::JoinOnly(_) => handshake.min(TRIAL),
     };
     let deadline = Instant::now() + limit;
     let silence = gate

@@ -244,6 +244,12 @@ impl ForwarderBuilder {
         self
     }
 
+    /// How far the window of a session may grow, in bytes. Default 4 MiB.
+    pub fn window(mut self, bytes: u32) -> Self {
+        self.config.window = bytes;
+        self
+    }
+
     /// The bounds.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;

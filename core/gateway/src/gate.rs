@@ -134,11 +134,15 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn new(config: ListenerConfig) -> Self {
         let session_config = GatewayConfig {
+            window: WindowConfig {
+                initial: WindowConfig::default().initial.min(config.window),
+                max: config.window,
+            },
+            send_buffer: config.window as usize,
             static_key: config.key.clone(),
             join_addresses: config.join_addresses.clone(),
             strict_join: config.strict_join,
             ttl_max: config.ttl_max,
-            ..GatewayConfig::default()
         };
         let small_config = GatewayConfig {
             window: WindowConfig {

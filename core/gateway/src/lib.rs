@@ -35,6 +35,7 @@ mod raw;
 mod seldom;
 mod splice;
 mod sweep;
+mod trials;
 mod upstream;
 
 pub use config::{Limits, ListenerConfig};

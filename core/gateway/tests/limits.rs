@@ -197,6 +197,66 @@ async fn a_session_that_is_silent_for_too_long_ends() {
         .await;
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn descriptors_that_are_short_are_kept_for_joins() {
+    let config = ClientConfig {
+        standby: Standby::Warm,
+        ..ClientConfig::default()
+    };
+    let service = service(echo).await;
+    let roomy = Gateway::before(service);
+    // The number of a new descriptor tells how many are taken; here all numbers are beyond the bound.
+    let short = limits(|limits| limits.descriptors = 4);
+    let short = Gateway::with(service, |builder| builder.limits(short));
+    let mut refused = short.session().await;
+    let error = soon("the refusal", refused.read_u8()).await.unwrap_err();
+    assert_eq!(session_error(&error), &SessionError::Refused(Refusal::Busy));
+    let mut raw = short.raw().await;
+    raw.write_all(b"x").await.unwrap();
+    let error = soon("the refusal", raw.read_u8()).await.unwrap_err();
+    assert!(is_reset(&error), "{error}");
+    // What comes as a join is looked at: this one belongs to a session of the other gateway.
+    let (mut session, handle) = held_session(roomy.address, config, &[Role::Primary]).await;
+    chat(&mut session, "hello").await;
+    common::redirect(short.address);
+    handle.with_session(|session, now| session.path_available(Role::Backup, true, now));
+    short
+        .until_that(
+            "twinpath_joins_total{result=\"unknown_session\"}",
+            |joins| joins >= 1.0,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn silent_connections_of_one_address_do_not_keep_joins_out() {
+    let limits = limits(|limits| limits.per_address = 1);
+    let gateway = Gateway::with(service(echo).await, |builder| builder.limits(limits));
+    let config = ClientConfig {
+        standby: Standby::Warm,
+        ..ClientConfig::default()
+    };
+    let (mut session, handle) = held_session(gateway.address, config, &[Role::Primary]).await;
+    chat(&mut session, "hello").await;
+    let mut silent = Vec::new();
+    while silent.len() < 200 {
+        silent.push(gateway.raw().await);
+    }
+    gateway
+        .until_that("twinpath_caps_hit_total{cap=\"handshakes\"}", |hits| {
+            hits >= 1.0
+        })
+        .await;
+    // The oldest went, one in one out; nobody was refused at the door.
+    let ended = soon("the end", silent[1].read(&mut [0; 8])).await;
+    assert!(ended.is_ok_and(|n| n == 0));
+    handle.with_session(|session, now| session.path_available(Role::Backup, true, now));
+    gateway
+        .until("twinpath_joins_total{result=\"ok\"}", 1.0)
+        .await;
+}
+
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused() {
     let forwarder = || twinpath_gateway::Forwarder::builder(common::loopback(), "127.0.0.1:1");
@@ -212,6 +272,15 @@ async fn settings_that_make_no_sense_are_refused() {
             .build()
             .is_err()
     );
+    assert!(
+        forwarder()
+            .limits(limits(|limits| limits.buffers = 65535))
+            .build()
+            .is_err()
+    );
+    for window in [0, 16 * 1024 - 1, 16 * 1024 * 1024 + 1] {
+        assert!(forwarder().window(window).build().is_err(), "{window}");
+    }
     assert!(forwarder().join_address("", 1).build().is_err());
     assert!(
         forwarder()
