@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use twinpath_gateway::{Forwarder, KeyFile, Limits, ProxyProtocol, ShutdownHandle};
 
 use crate::exit::{self, Failure};
+use crate::values::parse_bytes;
 
 /// What `twinpath gateway` is told.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,57 @@ pub(crate) struct Args {
     /// costs a round trip per join.
     #[arg(long)]
     strict_join: bool,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+/// The bounds that an operator may set.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct Bounds {
+    /// Raw connections, and sessions whose client has not proven itself yet, that one IPv4 address
+    /// or IPv6 /64 may hold [default: 256]. Joins are never counted.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_per_address: Option<u32>,
+    /// Sessions in all [default: 10000].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_sessions: Option<u32>,
+    /// Raw connections in all; 0 takes none [default: 10000].
+    #[arg(long, value_name = "N")]
+    max_raw: Option<u32>,
+    /// What all connections together may keep waiting to be read or acknowledged: a number of
+    /// bytes, with k, M or G if you like; at least 64 KiB. Allows one session for every 32 KiB
+    /// [default: 1 GiB].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    max_buffers: Option<u64>,
+    /// End a session whose client was not heard for this long [default: 7440].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    idle_timeout: Option<u64>,
+    /// What a session may have under way in each direction: a number of bytes as above, from
+    /// 16 KiB to 16 MiB. More is of use on paths both long and fast [default: 4 MiB].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    window: Option<u64>,
+}
+
+impl Bounds {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        let set = |limit: &mut usize, value: Option<u32>| {
+            if let Some(value) = value {
+                *limit = usize::try_from(value).unwrap_or(usize::MAX);
+            }
+        };
+        set(&mut limits.per_address, self.max_per_address);
+        set(&mut limits.sessions, self.max_sessions);
+        set(&mut limits.raw, self.max_raw);
+        if let Some(bytes) = self.max_buffers {
+            limits.buffers = bytes;
+        }
+        if let Some(seconds) = self.idle_timeout {
+            limits.idle = Duration::from_secs(seconds);
+        }
+        limits
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,20 +151,37 @@ pub(crate) fn run(args: Args) -> ExitCode {
     exit::with(serve(args))
 }
 
-/// Raises the number of descriptors that the process may have open, and warns if it is too low for the sessions that
-/// the gateway would take: the system would then refuse new connections before the gateway does.
-fn raise_descriptor_limit() {
-    // Two legs and a connection to the service.
-    const PER_SESSION: u64 = 3;
-    let sessions = Limits::default().sessions as u64;
-    let needed = sessions * PER_SESSION;
+/// Raises the number of descriptors that the process may have open, warns if it is too low for what the gateway would
+/// take, and gives it.
+fn raise_descriptor_limit(limits: &Limits) -> u64 {
+    let needed = descriptors_needed(limits);
     match twinpath_socket::raise_descriptor_limit() {
-        Ok(limit) if limit < needed => log::warn!(
-            "{limit} open files allowed, and {sessions} sessions need {needed}; raise the limit (ulimit -n, LimitNOFILE=)"
-        ),
-        Ok(_) => {}
-        Err(error) => log::warn!("the limit of open files cannot be raised: {error}"),
+        Ok(limit) => {
+            if limit < needed {
+                log::warn!(
+                    "{limit} open files allowed, and the limits on sessions and raw connections need {needed}; raise the limit (ulimit -n, LimitNOFILE=)"
+                );
+            }
+            limit
+        }
+        Err(error) => {
+            log::warn!("the limit of open files cannot be raised: {error}");
+            u64::MAX
+        }
     }
+}
+
+/// Descriptors of as many connections as `limits` allow.
+fn descriptors_needed(limits: &Limits) -> u64 {
+    /// Two legs and a connection to the service.
+    const SESSION: u64 = 3;
+    /// The client's connection and that to the service.
+    const RAW: u64 = 2;
+    /// Connections that have not shown yet what they are, and all else.
+    const OTHERS: u64 = 6_000;
+    let sessions = (limits.sessions as u64).saturating_mul(SESSION);
+    let raw = (limits.raw as u64).saturating_mul(RAW);
+    sessions.saturating_add(raw).saturating_add(OTHERS)
 }
 
 fn serve(args: Args) -> Result<(), Failure> {
@@ -124,7 +193,6 @@ fn serve(args: Args) -> Result<(), Failure> {
         let signals = Signals::listen().map_err(Failure::not_connected)?;
         tokio::spawn(signals.advance(shutdown));
         announce(&gateway);
-        raise_descriptor_limit();
         let report = gateway.run().await;
         if report.clean {
             log::info!("ended after {:.1} s", report.drained_for.as_secs_f32());
@@ -140,7 +208,10 @@ fn serve(args: Args) -> Result<(), Failure> {
 }
 
 fn build(args: &Args) -> Result<Forwarder, Failure> {
+    let mut limits = args.bounds.limits();
+    limits.descriptors = raise_descriptor_limit(&limits);
     let mut builder = Forwarder::builder(args.listen, args.to.to_text())
+        .limits(limits)
         .raw_after(args.raw_after.map(Duration::from_millis))
         .drain_timeout(Duration::from_secs(args.drain_timeout))
         .strict_join(args.strict_join);
@@ -149,6 +220,9 @@ fn build(args: &Args) -> Result<Forwarder, Failure> {
         let made = if file.created { "new " } else { "" };
         say(&format!("{made}public key {}", file.public()));
         builder = builder.key(file.key);
+    }
+    if let Some(bytes) = args.bounds.window {
+        builder = builder.window(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
     for Endpoint { host, port } in &args.join_address {
         builder = builder.join_address(host, *port);
@@ -234,7 +308,55 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(options: &[&str]) -> Option<Args> {
+        let line = ["gateway", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:1"];
+        let line = Line::try_parse_from(line.iter().chain(options));
+        line.ok().map(|line| line.args)
+    }
+
+    #[test]
+    fn the_operator_sets_the_limits() {
+        let defaults = parse(&[]).unwrap().bounds;
+        assert_eq!(defaults.limits(), Limits::default());
+        let args = parse(&[
+            "--max-per-address=7",
+            "--max-sessions=20",
+            "--max-raw=0",
+            "--max-buffers=64M",
+            "--idle-timeout=60",
+            "--window=16000k",
+        ]);
+        let args = args.unwrap();
+        let limits = args.bounds.limits();
+        assert_eq!(
+            (limits.per_address, limits.sessions, limits.raw),
+            (7, 20, 0)
+        );
+        assert_eq!(limits.buffers, 64_000_000);
+        assert_eq!(limits.idle, Duration::from_secs(60));
+        assert_eq!(args.bounds.window, Some(16_000_000));
+        assert_eq!(descriptors_needed(&limits), 60 + 6_000);
+        for wrong in [
+            "--max-per-address=0",
+            "--max-sessions=0",
+            "--max-raw=-1",
+            "--max-buffers=lots",
+            "--idle-timeout=0",
+            "--window=1.5M",
+        ] {
+            assert!(parse(&[wrong]).is_none(), "{wrong}");
+        }
+    }
 
     #[test]
     fn endpoints_keep_their_brackets() {
