@@ -1,5 +1,8 @@
 //! Skipping a test aloud where the machine cannot run it.
 
+use std::fmt;
+use std::io::{self, Write as _};
+
 use crate::error::LabError;
 
 /// The variable that turns a skipped test into a failed one.
@@ -23,11 +26,26 @@ pub fn or_skip<T>(lab: Result<T, LabError>) -> Option<T> {
         text = format!("{text}: {deeper}");
         cause = deeper.source();
     }
-    let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
-    assert!(error.is_unavailable() && !required, "no lab: {text}");
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    eprintln!("SKIPPED {test}: {text}");
+    assert!(error.is_unavailable(), "no lab: {text}");
+    skip(format_args!("no lab: {text}"));
     None
+}
+
+/// Says on standard error that the calling test is skipped, in a line that `tests/run` counts.
+///
+/// # Panics
+///
+/// When `TWINPATH_REQUIRE_LAB=1` is set.
+#[track_caller]
+pub fn skip(reason: impl fmt::Display) {
+    let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
+    assert!(!required, "{REQUIRE}=1, but {reason}");
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Not by eprintln, which is captured when a test passes. One write, since lines of other tests
+    // come at the same time.
+    let line = format!("SKIPPED {test}: {reason}\n");
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// The world a test runs in. Returns from the calling function, with a line on standard error,

@@ -65,7 +65,7 @@ mod spec;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 
-pub use available::or_skip;
+pub use available::{or_skip, skip};
 pub use counters::{Counters, DirectionCounters, Drops, Volume};
 pub use error::LabError;
 #[cfg(target_os = "linux")]

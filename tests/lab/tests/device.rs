@@ -163,7 +163,7 @@ fn routes_follow_device_source_address_and_metric() {
 fn ipv6_goes_over_both_links_and_comes_back_after_down() {
     let world = world_or_skip!();
     let Some(address) = world.server_addr_v6() else {
-        eprintln!("SKIPPED: this kernel has no IPv6");
+        twinpath_lab::skip("this kernel has no IPv6");
         return;
     };
     let server = SocketAddr::new(address, PORT);

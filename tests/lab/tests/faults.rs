@@ -369,7 +369,7 @@ fn a_proxy_serves_ipv6_and_vanishes_with_the_whole_link() {
     };
     let world = world_or_skip!(World::builder().link("wlan0", spec).build());
     let Some(address) = world.server_addr_v6() else {
-        eprintln!("SKIPPED: this kernel has no IPv6");
+        twinpath_lab::skip("this kernel has no IPv6");
         return;
     };
     let server = SocketAddr::new(address, PORT);
