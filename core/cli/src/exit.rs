@@ -13,6 +13,8 @@ use crate::args::Args;
 pub(crate) const LOST: u8 = 1;
 /// There never was a connection, or what it takes could not be set up.
 pub(crate) const NOT_CONNECTED: u8 = 2;
+/// What was measured is wrong, not merely slow.
+pub(crate) const BROKEN: u8 = 3;
 /// The command line is wrong; sysexits' `EX_USAGE`.
 pub(crate) const USAGE: u8 = 64;
 

@@ -119,6 +119,9 @@ impl Target {
     }
 }
 
+/// The row that counts the bytes that were lost, repeated or out of order.
+pub(super) const BYTES: &str = "bytes";
+
 /// One row of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -150,9 +153,23 @@ impl Row {
         self.ours().is_some_and(|runs| self.target.is_met(runs))
     }
 
+    /// Whether bytes were lost or something never came, or nothing of ours could be measured.
+    pub(super) fn is_broken(&self) -> bool {
+        let Some(ours) = self.ours().filter(|runs| !runs.is_empty()) else {
+            return true;
+        };
+        match self.unit {
+            Unit::Count => self.name == BYTES && ours.values().iter().any(|lost| *lost > 0.0),
+            // A message or an answer that was waited for in vain.
+            Unit::Millis => ours.values().iter().any(|value| !value.is_finite()),
+            _ => false,
+        }
+    }
+
     pub(super) fn verdict(&self) -> &'static str {
         match self.ours() {
             Some(runs) if !runs.is_empty() && self.is_met() => "ok",
+            Some(runs) if !runs.is_empty() && self.is_broken() => "BROKEN",
             Some(runs) if !runs.is_empty() => "MISSED",
             _ => "NOT MEASURED",
         }
@@ -183,5 +200,32 @@ mod tests {
         assert!(!Target::EachAtMost(2.0).is_met(&some));
         assert!(Target::MedianAtMost(2.0).is_met(&some));
         assert!(!Target::MedianAtMost(2.0).is_met(&runs(&[])));
+    }
+
+    #[test]
+    fn what_is_slow_is_not_broken_and_what_is_lost_or_missing_is() {
+        let row = |name, values: &[f64]| Row {
+            name,
+            what: "",
+            unit: if name == BYTES {
+                Unit::Count
+            } else {
+                Unit::Millis
+            },
+            target: Target::EachAtMost(0.0),
+            runs: vec![(Contender::Warm, runs(values))],
+            note: None,
+            troubles: Vec::new(),
+        };
+        assert!(!row("echo", &[900.0]).is_broken());
+        assert!(row("echo", &[1.0, f64::INFINITY]).is_broken());
+        assert!(row("echo", &[]).is_broken());
+        assert!(row(BYTES, &[1.0]).is_broken());
+        assert!(!row(BYTES, &[0.0]).is_broken());
+        let mut of_others = row("echo", &[1.0]);
+        of_others
+            .runs
+            .push((Contender::Kernel, runs(&[f64::INFINITY])));
+        assert!(!of_others.is_broken());
     }
 }

@@ -27,7 +27,8 @@ use trouble::Trouble;
 /// What `twinpath bench` is told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 every target is met, 1 one is missed, 2 it cannot be measured here, 64 usage.
+Exit status: 0 every target is met, 1 one is missed, 2 it cannot be measured here, 3 bytes were lost or never came, or
+a row could not be measured, 64 usage.
 
 Examples:
   twinpath bench --quick
@@ -109,11 +110,18 @@ fn measure(args: &Args) -> Result<ExitCode, Failure> {
         "The single runs are in {}",
         args.output.display()
     ));
-    Ok(if table.iter().all(Row::is_met) {
-        ExitCode::SUCCESS
+    Ok(ExitCode::from(verdict(&table)))
+}
+
+/// Too slow, which a busy machine can be blamed for, is told apart from broken, which it cannot.
+fn verdict(table: &[Row]) -> u8 {
+    if table.iter().any(Row::is_broken) {
+        exit::BROKEN
+    } else if table.iter().all(Row::is_met) {
+        0
     } else {
-        ExitCode::from(exit::LOST)
-    })
+        exit::LOST
+    }
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use super::contenders::{self, Contender};
 use super::content;
 use super::lateness;
-use super::measure::{Row, Runs, Target, Unit};
+use super::measure::{BYTES, Row, Runs, Target, Unit};
 use super::scene::Scene;
 use super::trouble::Trouble;
 
@@ -61,7 +61,7 @@ pub(super) fn bytes() -> Row {
     let mut runs = Runs::default();
     runs.push(wrong as f64);
     Row {
-        name: "bytes",
+        name: BYTES,
         what: "bytes lost, repeated or out of order, in all runs",
         unit: Unit::Count,
         target: Target::EachAtMost(0.0),
