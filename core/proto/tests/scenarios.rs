@@ -9,7 +9,8 @@ use std::time::Duration;
 use sim::plans::{assert_closed_well, download, echo, longest_silence, upload, warm, worst_echo};
 use sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{
-    ClientConfig, Event, GatewayConfig, PathChange, Role, ServiceType, SessionError, StaticKey,
+    ClientConfig, Event, FailoverReason, GatewayConfig, PathChange, Role, ServiceType,
+    SessionError, StaticKey,
 };
 
 #[test]
@@ -523,6 +524,7 @@ fn half_closed_connections_go_on_in_the_other_direction() {
 
 #[test]
 fn switches_that_cross_leave_both_ends_on_the_same_path() {
+    let mut reasons = Vec::new();
     for phase in 0..10 {
         let mut sim = Sim::new(warm());
         // Both ends have bytes outstanding all the time, so that both condemn by themselves.
@@ -537,9 +539,18 @@ fn switches_that_cross_leave_both_ends_on_the_same_path() {
         assert_eq!(gateway.active_role(), Role::Backup);
         assert_eq!(sim.client.stats(sim.now).failovers, 1);
         assert_eq!(gateway.stats(sim.now).failovers, 1);
+        reasons.push([CLIENT, GATEWAY].map(|end| {
+            let mut events = sim.events[end].iter();
+            events.find_map(|(_, event)| match event {
+                Event::Failover { reason, .. } => Some(*reason),
+                _ => None,
+            })
+        }));
         sim.run_until(Duration::from_secs(40));
         assert_closed_well(&sim);
     }
+    let own = Some(FailoverReason::Silent);
+    assert_eq!(reasons, [[own; 2]; 10], "one end only followed the other");
 }
 
 #[test]
