@@ -143,7 +143,7 @@ fn resident_kib() -> u64 {
 #[tokio::test]
 async fn violations_in_the_middle_of_a_session_end_it_and_harm_no_other() {
     /// Rounds that pay for what is made once, and rounds in which nothing may grow.
-    const ROUNDS: [u64; 2] = [5, 30];
+    const ROUNDS: [u64; 2] = [40, 30];
     let mut limits = Limits::default();
     limits.per_address = 10_000;
     let gateway = Gateway::with(service(echo).await, |builder| builder.limits(limits));
