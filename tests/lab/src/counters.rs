@@ -1,6 +1,7 @@
 //! What went through a link, and what did not and why.
 
 use std::ops::{AddAssign, Sub};
+use std::time::Duration;
 
 /// A number of packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +41,17 @@ impl Drops {
     }
 }
 
+/// How long packets were held up, all packets together, beyond the delay that each has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Behind other packets in the queue.
+    pub queued: Duration,
+    /// While the rate let them out.
+    pub sending: Duration,
+    /// By jitter.
+    pub jitter: Duration,
+}
+
 /// One direction of a link.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DirectionCounters {
@@ -51,6 +63,8 @@ pub struct DirectionCounters {
     pub dropped: Drops,
     /// Segments that lost their option 30.
     pub stripped: u64,
+    /// What those that left the queue have waited.
+    pub times: Times,
     /// Resets forged towards the receiving end.
     pub resets: u64,
 }
@@ -62,6 +76,8 @@ pub struct Counters {
     pub up: DirectionCounters,
     /// From the server to the client.
     pub down: DirectionCounters,
+    /// Flows that the NAT has given another port under way.
+    pub moved_flows: u64,
 }
 
 impl Counters {
@@ -121,6 +137,18 @@ impl Sub for Drops {
     }
 }
 
+impl Sub for Times {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            queued: self.queued - other.queued,
+            sending: self.sending - other.sending,
+            jitter: self.jitter - other.jitter,
+        }
+    }
+}
+
 impl Sub for DirectionCounters {
     type Output = Self;
 
@@ -130,6 +158,7 @@ impl Sub for DirectionCounters {
             delivered: self.delivered - other.delivered,
             dropped: self.dropped - other.dropped,
             stripped: self.stripped - other.stripped,
+            times: self.times - other.times,
             resets: self.resets - other.resets,
         }
     }
@@ -142,6 +171,7 @@ impl Sub for Counters {
         Self {
             up: self.up - other.up,
             down: self.down - other.down,
+            moved_flows: self.moved_flows - other.moved_flows,
         }
     }
 }

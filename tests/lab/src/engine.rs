@@ -101,7 +101,11 @@ impl Engine {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.counters
+        let mut counters = self.counters;
+        counters.up.times = self.up.times();
+        counters.down.times = self.down.times();
+        counters.moved_flows = self.nat.moved_flows();
+        counters
     }
 
     pub(crate) fn backlog(&mut self, now: Instant) -> (usize, usize) {

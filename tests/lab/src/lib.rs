@@ -66,7 +66,7 @@ mod spec;
 mod unsupported;
 
 pub use available::{or_skip, skip};
-pub use counters::{Counters, DirectionCounters, Drops, Volume};
+pub use counters::{Counters, DirectionCounters, Drops, Times, Volume};
 pub use error::LabError;
 #[cfg(target_os = "linux")]
 pub use linux::{

@@ -23,6 +23,9 @@ pub(crate) struct Nat {
     forgotten: HashSet<Key>,
     forgotten_back: HashSet<Key>,
     next_port: u16,
+    /// Flows that have to be given a new port.
+    to_move: HashSet<Key>,
+    moved_flows: u64,
     /// Flows get new ports instead of their own.
     moved: bool,
 }
@@ -36,6 +39,8 @@ impl Nat {
             forgotten: HashSet::new(),
             forgotten_back: HashSet::new(),
             next_port: FIRST_NEW_PORT,
+            to_move: HashSet::new(),
+            moved_flows: 0,
             moved: false,
         }
     }
@@ -48,8 +53,16 @@ impl Nat {
         self.forgotten_back.extend(back.into_keys());
         match how {
             Rebind::Forget => self.forgotten.extend(out.into_keys()),
-            Rebind::NewPorts => self.moved = true,
+            Rebind::NewPorts => {
+                self.moved = true;
+                self.to_move.extend(out.into_keys());
+            }
         }
+    }
+
+    /// How many flows went on from another port.
+    pub(crate) fn moved_flows(&self) -> u64 {
+        self.moved_flows
     }
 
     /// Translates a packet on its way to the server; false drops it.
@@ -58,9 +71,12 @@ impl Nat {
             return true;
         };
         let key = (packet.protocol(), client, server);
-        if packet.segment().is_some_and(|s| s.is_initial_syn()) && self.forgotten.remove(&key) {
+        if packet.segment().is_some_and(|s| s.is_initial_syn()) {
             // A new connection from the same port opens its own entry.
-            self.forgotten_back.remove(&key);
+            self.to_move.remove(&key);
+            if self.forgotten.remove(&key) {
+                self.forgotten_back.remove(&key);
+            }
         }
         if self.forgotten.contains(&key) {
             return false;
@@ -81,6 +97,7 @@ impl Nat {
             (IpAddr::V4(_), Some(public)) => public.into(),
             (ip, _) => ip,
         };
+        self.moved_flows += u64::from(self.to_move.remove(&key));
         let port = if self.moved {
             let port = self.next_port;
             self.next_port = port.checked_add(1).unwrap_or(FIRST_NEW_PORT);
@@ -168,6 +185,8 @@ mod tests {
         let mut moved = segment(CLIENT, SERVER, flag::ACK);
         assert!(nat.outbound(&mut moved));
         assert_eq!(source(&moved), "192.168.10.2:61000");
+        assert!(nat.outbound(&mut segment("192.168.10.2:4001", SERVER, flag::SYN)));
+        assert_eq!(nat.moved_flows(), 1, "a new flow was not moved");
         let mut answer = segment(SERVER, "192.168.10.2:61000", flag::RST);
         assert!(nat.inbound(&mut answer));
         assert_eq!(answer.ends().unwrap().1.to_string(), CLIENT);

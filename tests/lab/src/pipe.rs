@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::counters::Times;
 use crate::packet::Packet;
 use crate::spec::Shape;
 
@@ -21,11 +22,13 @@ pub(crate) enum Refusal {
 pub(crate) struct Pipe {
     shape: Shape,
     random: Random,
-    waiting: VecDeque<Packet>,
+    /// With the instants at which they came.
+    waiting: VecDeque<(Instant, Packet)>,
     waiting_bytes: usize,
     /// When the packet at the head of the queue has been sent completely.
     head_sent: Option<Instant>,
     flying: VecDeque<(Instant, Packet)>,
+    times: Times,
 }
 
 impl Pipe {
@@ -37,7 +40,12 @@ impl Pipe {
             waiting_bytes: 0,
             head_sent: None,
             flying: VecDeque::new(),
+            times: Times::default(),
         }
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        self.times
     }
 
     pub(crate) fn shape(&self) -> &Shape {
@@ -81,32 +89,41 @@ impl Pipe {
             self.head_sent = Some(now + rate.time_for(packet.len()));
         }
         self.waiting_bytes += packet.len();
-        self.waiting.push_back(packet);
+        self.waiting.push_back((now, packet));
         Ok(())
     }
 
     /// Moves what has been sent by `now` from the queue into flight.
     fn advance(&mut self, now: Instant) {
         while let Some(sent) = self.head_sent.filter(|&sent| sent <= now) {
-            let Some(packet) = self.waiting.pop_front() else {
+            let Some((came, packet)) = self.waiting.pop_front() else {
                 self.head_sent = None;
                 break;
             };
             self.waiting_bytes -= packet.len();
+            let sending = self.time_for(&packet);
+            self.times.sending += sending;
+            self.times.queued += sent.saturating_duration_since(came).saturating_sub(sending);
             self.launch(packet, sent);
-            self.head_sent = self.waiting.front().map(|next| {
-                sent + self
-                    .shape
-                    .rate
-                    .map_or(Duration::ZERO, |rate| rate.time_for(next.len()))
-            });
+            self.head_sent = self
+                .waiting
+                .front()
+                .map(|(_, next)| sent + self.time_for(next));
         }
+    }
+
+    fn time_for(&self, packet: &Packet) -> Duration {
+        self.shape
+            .rate
+            .map_or(Duration::ZERO, |rate| rate.time_for(packet.len()))
     }
 
     fn launch(&mut self, packet: Packet, at: Instant) {
         let mut due = at + self.shape.delay;
         if !self.shape.jitter.is_zero() {
-            due += self.shape.jitter.mul_f64(self.random.unit());
+            let jitter = self.shape.jitter.mul_f64(self.random.unit());
+            self.times.jitter += jitter;
+            due += jitter;
         }
         // A link is one wire: what was sent later never arrives earlier.
         if let Some((last, _)) = self.flying.back() {
@@ -215,6 +232,12 @@ mod tests {
         assert_eq!(pipe.next_due(), Some(begin + 20 * MS));
         assert_eq!(pipe.backlog(begin + 10 * MS), 3750);
         assert_eq!(arrivals(&mut pipe, begin), [20, 30, 40, 50]);
+        let times = Times {
+            queued: (10 + 20 + 30) * MS,
+            sending: 40 * MS,
+            jitter: Duration::ZERO,
+        };
+        assert_eq!(pipe.times(), times);
     }
 
     #[test]
@@ -276,6 +299,7 @@ mod tests {
         let all = arrivals(&mut pipe, begin);
         assert!(all.is_sorted() && all.len() == 101);
         assert!(all[0] >= 10 && all[0] <= 60);
+        assert!(pipe.times().jitter > Duration::ZERO);
         assert_eq!(pipe.flying.back().unwrap().1.len(), 101);
     }
 

@@ -200,6 +200,7 @@ impl LinkHandle {
         fn assert_dropped_since(&self, before: &Counters);
         fn assert_payload_since(&self, before: &Counters, allowed: u64);
         fn measure_rtt(&self) -> Result<std::time::Duration, LabError>;
+        fn measure_rtt_v6(&self) -> Result<std::time::Duration, LabError>;
         fn addresses(&self) -> Vec<IpAddr>;
         fn down(&self) -> Result<(), LabError>;
         fn up(&self) -> Result<(), LabError>;

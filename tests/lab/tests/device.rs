@@ -169,6 +169,10 @@ fn ipv6_goes_over_both_links_and_comes_back_after_down() {
     let server = SocketAddr::new(address, PORT);
     echo_server_on(&world, server);
     let wifi = world.link("wlan0");
+    for link in world.links() {
+        let rtt = link.measure_rtt_v6().unwrap();
+        assert!(rtt >= link.spec().rtt, "{link:?}: {rtt:?}");
+    }
     world
         .client()
         .run(|| async move {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::addressing::{Addressing, SERVER_V4};
+use super::addressing::{Addressing, SERVER_V4, SERVER_V6};
 use super::emulator::Shared;
 use super::namespace::Namespace;
 use super::sys;
@@ -103,6 +103,8 @@ impl LinkHandle {
 
     /// Changes what the link is like, in both directions. What is in flight arrives as it would
     /// have; what waits in the queue goes at the new rate. `mtu`, `nat` and `pep` stay as they were.
+    /// The specification knows no directions: what [`set_one_way`](Self::set_one_way) has made
+    /// different is alike again.
     pub fn set(&self, change: impl FnOnce(&mut LinkSpec)) {
         self.change(|engine| {
             let mut spec = engine.spec().clone();
@@ -214,11 +216,24 @@ impl LinkHandle {
     ///
     /// When no answer comes within five seconds, or the device has no route.
     pub fn measure_rtt(&self) -> Result<Duration, LabError> {
+        self.measure_rtt_to(SERVER_V4)
+    }
+
+    /// As [`measure_rtt`](Self::measure_rtt), by IPv6.
+    ///
+    /// # Errors
+    ///
+    /// As there, and without IPv6.
+    pub fn measure_rtt_v6(&self) -> Result<Duration, LabError> {
+        self.measure_rtt_to(SERVER_V6)
+    }
+
+    fn measure_rtt_to(&self, server: IpAddr) -> Result<Duration, LabError> {
         let step = || format!("measure the round trip over {}", self.name());
         self.inner.client.inside(|| {
             let mut best = Duration::MAX;
             for _ in 0..3 {
-                best = best.min(refusal(self.name()).step(step)?);
+                best = best.min(refusal(self.name(), server).step(step)?);
             }
             Ok(best)
         })
@@ -342,11 +357,15 @@ impl LinkHandle {
 }
 
 /// How long the server takes to refuse a connection over the device.
-fn refusal(device: &str) -> io::Result<Duration> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+fn refusal(device: &str, server: IpAddr) -> io::Result<Duration> {
+    let nobody = SocketAddr::new(server, UNUSED_PORT);
+    let socket = Socket::new(
+        Domain::for_address(nobody),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.bind_device(Some(device.as_bytes()))?;
     let start = Instant::now();
-    let nobody = SocketAddr::new(SERVER_V4, UNUSED_PORT);
     match socket.connect_timeout(&nobody.into(), PATIENCE) {
         Err(error) if error.kind() != io::ErrorKind::ConnectionRefused => Err(error),
         // A proxy accepts what the server would refuse.
