@@ -26,6 +26,7 @@
 
 mod client;
 mod command;
+mod competition;
 mod dialer;
 mod fault;
 mod gateway;

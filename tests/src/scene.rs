@@ -33,6 +33,7 @@ pub struct Scene {
     pub book: Arc<Book>,
     service: SocketAddr,
     settings: Hidden<Settings>,
+    address: SocketAddr,
     /// The links, and both hosts.
     pub world: World,
 }
@@ -53,6 +54,7 @@ pub struct SceneBuilder {
     wifi: LinkSpec,
     cellular: LinkSpec,
     settings: Hidden<Settings>,
+    is_v6: bool,
 }
 
 impl SceneBuilder {
@@ -77,6 +79,12 @@ impl SceneBuilder {
         self
     }
 
+    /// Lets clients reach the gateway by IPv6 and not otherwise.
+    pub fn over_v6(mut self) -> Self {
+        self.is_v6 = true;
+        self
+    }
+
     /// Plays: `act` runs on the client's host, in a runtime of one thread.
     ///
     /// # Panics
@@ -95,12 +103,21 @@ impl SceneBuilder {
         let Some(world) = twinpath_lab::or_skip(links.build()) else {
             return;
         };
+        let mut address = world.server_socket(PORT);
+        if self.is_v6 {
+            let Some(v6) = world.server_addr_v6() else {
+                twinpath_lab::skip("this kernel has no IPv6");
+                return;
+            };
+            address.set_ip(v6);
+        }
         let (service, book) = service::start(&world, self.service);
         let scene = Scene {
             gateway: Mutex::default(),
             book,
             service,
             settings: self.settings,
+            address,
             world,
         };
         scene.start_gateway();
@@ -124,6 +141,7 @@ impl Scene {
             wifi: LinkSpec::wifi(),
             cellular: LinkSpec::cellular(),
             settings: Hidden(Arc::new(|builder| builder)),
+            is_v6: false,
         }
     }
 
@@ -142,7 +160,7 @@ impl Scene {
     /// Where the gateway listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.world.server_socket(PORT)
+        self.address
     }
 
     /// Where the service listens, for the server's host alone.

@@ -12,6 +12,8 @@ use crate::patience::soon;
 #[derive(Clone)]
 pub struct Tale {
     lines: watch::Receiver<Vec<(Instant, Event)>>,
+    /// Once there are no more: how many were missed.
+    missed: watch::Receiver<Option<u64>>,
 }
 
 impl Tale {
@@ -19,14 +21,15 @@ impl Tale {
     #[must_use]
     pub fn of(mut events: Events) -> Self {
         let (writer, lines) = watch::channel(Vec::new());
+        let (ended, missed) = watch::channel(None);
         tokio::spawn(async move {
             while let Some(event) = events.next().await {
                 log::info!("event: {event:?}");
                 writer.send_modify(|lines| lines.push((Instant::now(), event)));
             }
-            assert_eq!(events.missed(), 0, "events were missed");
+            ended.send_replace(Some(events.missed()));
         });
-        Self { lines }
+        Self { lines, missed }
     }
 
     /// How often this happened.
@@ -72,9 +75,27 @@ impl Tale {
         self.until("the backup is warm", up).await;
     }
 
-    /// Waits for the last event.
+    /// Waits until so many legs have come up, and gives their paths in that order.
+    pub async fn until_legs(&self, number: usize) -> Vec<Role> {
+        let of = |lines: &Vec<(Instant, Event)>| -> Vec<Role> {
+            let legs = lines.iter().filter_map(|(_, event)| match event {
+                Event::LegUp { path } => Some(path.role),
+                _ => None,
+            });
+            legs.collect()
+        };
+        let mut lines = self.lines.clone();
+        let there = lines.wait_for(|lines| of(lines).len() >= number);
+        of(&soon("the legs", there).await.unwrap())
+    }
+
+    /// Waits for the last event, and makes sure that all were heard.
     pub async fn end(&self) {
         soon("the last event", self.until_kind(EventKind::Summary)).await;
+        let mut missed = self.missed.clone();
+        let ended = missed.wait_for(Option::is_some);
+        let missed = *soon("the end of the events", ended).await.unwrap();
+        assert_eq!(missed, Some(0), "events were missed: {self:?}");
     }
 }
 

@@ -65,6 +65,9 @@ impl Workload {
     /// Does this while `fault` strikes, and panics unless every byte arrives, in time, with the events that are due.
     #[track_caller]
     pub fn survives(self, fault: Fault) {
+        if !fault.can_be_had() {
+            return;
+        }
         fault
             .prepare(Scene::before(self.service()))
             .play(async |scene| self.play(scene, fault).await);

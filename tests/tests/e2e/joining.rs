@@ -4,12 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use twinpath::{Event, EventKind, FailoverReason, Role, Standby};
+use twinpath::{EventKind, Role, Standby};
 use twinpath_lab::{Direction, End};
 use twinpath_tests::{Pattern, Scene, Service, Tally, Tap, Tapping, ms, soon};
 
 /// What is streamed in each direction.
 const BOTH: u64 = 3_000_000;
+
+/// The number that a client has given its JOIN: behind magic, header and the session's name.
+fn join_counter(flight: &[u8]) -> u64 {
+    assert_eq!(flight[8..10], [2, 1], "not a JOIN of version 1");
+    u64::from_be_bytes(flight[28..36].try_into().unwrap())
+}
 
 #[test]
 fn joins_that_overtake_each_other_are_both_taken() {
@@ -19,7 +25,7 @@ fn joins_that_overtake_each_other_are_both_taken() {
         let wifi = scene.wifi();
         let tap = Tap::new(move |role, before| {
             if role == Role::Primary && before == 1 {
-                wifi.set_one_way(Direction::Up, |up| up.delay = ms(300));
+                wifi.set_one_way(Direction::Up, |up| up.delay = ms(450));
             }
         });
         let tapping = Arc::new(Tapping(Arc::clone(&tap)));
@@ -39,8 +45,16 @@ fn joins_that_overtake_each_other_are_both_taken() {
         scene
             .until("twinpath_legs_open{role=\"backup\"}", 1.0)
             .await;
-        assert_eq!(tap.flights(Role::Primary).len(), 2);
-        assert_eq!(tap.flights(Role::Backup).len(), 2);
+        let (wifi, cellular) = (tap.flights(Role::Primary), tap.flights(Role::Backup));
+        assert_eq!((wifi.len(), cellular.len()), (2, 2));
+        // Written in one order, answered in the other.
+        assert!(join_counter(&wifi[1]) < join_counter(&cellular[1]));
+        assert_eq!(
+            client.tale.until_legs(4).await,
+            [Role::Primary, Role::Backup, Role::Backup, Role::Primary],
+            "{:?}",
+            client.tale
+        );
         assert_eq!(
             scene
                 .sample("twinpath_joins_total{result=\"counter_used\"}")
@@ -52,8 +66,8 @@ fn joins_that_overtake_each_other_are_both_taken() {
     });
 }
 
-/// Streams in both directions while Wi-Fi fails in `direction`, and says how it came to the failover.
-async fn stream_both_ways(scene: &Scene, direction: Direction) -> FailoverReason {
+/// Streams in both directions while Wi-Fi fails in `direction`.
+async fn stream_both_ways(scene: &Scene, direction: Direction) {
     let mut client = scene.connect().await;
     let (read, write) = client.connection.split();
     let mut tally = Tally::default();
@@ -75,27 +89,12 @@ async fn stream_both_ways(scene: &Scene, direction: Direction) -> FailoverReason
     wifi.assert_dropped_since(&before);
     let visit = scene.book.visit().await;
     assert_eq!((visit.received, visit.sent), (sent, Some(tally.hash())));
-    let failover = client.tale.until_kind(EventKind::Failover).await;
-    let Event::Failover { reason, .. } = failover else {
-        unreachable!("it is one")
-    };
     assert!(tally.stall < ms(600), "{:?}", tally.stall);
     assert!(visit.stall < ms(600), "{:?}", visit.stall);
     let tale = client.tale.clone();
     let summary = client.close().await;
     assert_eq!((summary.failovers, summary.failbacks), (1, 0), "{tale:?}");
     assert_eq!(scene.sample("twinpath_failovers_total").await, 1.0);
-    reason
-}
-
-#[test]
-fn switches_of_both_ends_that_cross_agree_on_one_path() {
-    Scene::before(Service::Both(BOTH)).play(async |scene| {
-        // Both ends have bytes under way, so that both come to the same end at about the same time.
-        let reason = stream_both_ways(scene, Direction::Both).await;
-        let seen = matches!(reason, FailoverReason::Silent | FailoverReason::Peer);
-        assert!(seen, "{reason}");
-    });
 }
 
 #[test]

@@ -5,9 +5,11 @@
 mod blackhole;
 mod budget;
 mod command;
+mod crossing;
 mod crowd;
 mod gateway_end;
 mod hostile;
+mod ipv6;
 mod joining;
 mod kernel;
 mod matrix;
