@@ -31,7 +31,7 @@ fn no_command_shows_the_help_and_is_an_error() {
 
 #[test]
 fn mistakes_are_told_in_one_line() {
-    let mistakes: [(&[&str], &str); 23] = [
+    let mistakes: [(&[&str], &str); 21] = [
         (&["conect", "a:1"], "connect"),
         (&["connect"], "HOST:PORT"),
         (&["connect", "nowhere"], "example.com:443"),
