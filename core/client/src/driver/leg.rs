@@ -14,7 +14,7 @@ use crate::pool;
 
 /// A read up to this size is copied out, so that it does not hold a whole buffer while the application lets it lie; a
 /// larger one keeps its buffer and is not copied.
-const COPY_BELOW: usize = pool::SIZE / 2;
+const COPY_BELOW: usize = pool::SIZE / 4;
 /// How much is pulled from the session for one write: at first, when the socket has just blocked, and at most. What is
 /// pulled cannot move to the other leg without being sent twice, so it is little while the path is slow.
 const PULL_START: usize = 16 * 1024;
