@@ -151,23 +151,21 @@ pub(crate) fn run(args: Args) -> ExitCode {
     exit::with(serve(args))
 }
 
-/// Raises the number of descriptors that the process may have open, warns if it is too low for what the gateway would
-/// take, and gives it.
-fn raise_descriptor_limit(limits: &Limits) -> u64 {
-    let needed = descriptors_needed(limits);
-    match twinpath_socket::raise_descriptor_limit() {
-        Ok(limit) => {
-            if limit < needed {
-                log::warn!(
-                    "{limit} open files allowed, and the limits on sessions and raw connections need {needed}; raise the limit (ulimit -n, LimitNOFILE=)"
-                );
-            }
-            limit
-        }
-        Err(error) => {
-            log::warn!("the limit of open files cannot be raised: {error}");
-            u64::MAX
-        }
+/// Raises the number of descriptors that the process may have open, and gives it.
+fn raise_descriptor_limit() -> u64 {
+    twinpath_socket::raise_descriptor_limit().unwrap_or_else(|error| {
+        log::warn!("the limit of open files cannot be raised: {error}");
+        u64::MAX
+    })
+}
+
+/// Says so if fewer connections can be taken than `limits` allow.
+fn warn_of_few_descriptors(limits: &Limits) {
+    let (allowed, needed) = (limits.descriptors, descriptors_needed(limits));
+    if allowed < needed {
+        log::warn!(
+            "{allowed} open files allowed, and the limits on sessions and raw connections need {needed}; raise the limit (ulimit -n, LimitNOFILE=)"
+        );
     }
 }
 
@@ -187,12 +185,15 @@ fn descriptors_needed(limits: &Limits) -> u64 {
 fn serve(args: Args) -> Result<(), Failure> {
     let runtime = Runtime::new().map_err(Failure::not_connected)?;
     let result = runtime.block_on(async {
-        let gateway = build(&args)?;
+        let mut limits = args.bounds.limits();
+        limits.descriptors = raise_descriptor_limit();
+        let gateway = build(&args, limits.clone())?;
         let shutdown = gateway.shutdown_handle();
         // Before the address is told: whoever reads it may signal at once.
         let signals = Signals::listen().map_err(Failure::not_connected)?;
         tokio::spawn(signals.advance(shutdown));
         announce(&gateway);
+        warn_of_few_descriptors(&limits);
         let report = gateway.run().await;
         if report.clean {
             log::info!("ended after {:.1} s", report.drained_for.as_secs_f32());
@@ -207,9 +208,7 @@ fn serve(args: Args) -> Result<(), Failure> {
     result
 }
 
-fn build(args: &Args) -> Result<Forwarder, Failure> {
-    let mut limits = args.bounds.limits();
-    limits.descriptors = raise_descriptor_limit(&limits);
+fn build(args: &Args, limits: Limits) -> Result<Forwarder, Failure> {
     let mut builder = Forwarder::builder(args.listen, args.to.to_text())
         .limits(limits)
         .raw_after(args.raw_after.map(Duration::from_millis))
