@@ -51,7 +51,8 @@ impl Competition {
         })
     }
 
-    /// Begins transfers in both directions, and waits until `bytes` have waited in both queues of Wi-Fi.
+    /// Begins transfers in both directions, and waits until `bytes` have waited in a queue of Wi-Fi. The transfers of one
+    /// direction hold up the acknowledgements of the other, which may keep its queue short for long.
     pub(crate) async fn begin(&self, wifi: &LinkHandle, bytes: usize) {
         for direction in [SEND, RECEIVE].repeat(EACH_WAY) {
             let socket = match self.server.ip() {
@@ -70,14 +71,15 @@ impl Competition {
             transfers.spawn(transfer(stream, direction == SEND));
         }
         let filling = async {
-            let (mut up, mut down) = (0, 0);
-            while up < bytes || down < bytes {
+            loop {
+                let (up, down) = wifi.backlog();
+                if up.max(down) >= bytes {
+                    break;
+                }
                 tokio::time::sleep(ms(2)).await;
-                let now = wifi.backlog();
-                (up, down) = (up.max(now.0), down.max(now.1));
             }
         };
-        soon("the queues fill", filling).await;
+        soon("a queue fills", filling).await;
     }
 
     /// Tries MPTCP, and waits until Wi-Fi has taken it out of a segment.

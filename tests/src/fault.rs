@@ -258,7 +258,7 @@ impl Strike {
                     let packets = it.delivered.packets.max(1) as f64;
                     it.times.queued.div_f64(packets)
                 };
-                // Both queues were full at the beginning; acknowledgements leave one of them at times.
+                // Acknowledgements that wait keep the other queue short at times.
                 waited(&after.up).max(waited(&after.down)) > ms(15)
             }
             Fault::Stripped => after.up.stripped > 0,

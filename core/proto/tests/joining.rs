@@ -103,3 +103,21 @@ fn a_closed_window_is_asked_about_on_the_active_leg() {
         "not asked"
     );
 }
+
+#[test]
+fn two_legs_that_die_young_are_dialled_as_urgently_as_bytes_wait() {
+    let mut sim = Sim::new(warm());
+    sim.open(Role::Primary);
+    sim.run_until(ms(250));
+    let up = |sim: &Sim| {
+        let stats = sim.client.stats(sim.now);
+        (stats.primary.up, stats.backup.up)
+    };
+    assert_eq!(up(&sim), (true, true));
+    sim.reset_legs(Role::Primary);
+    sim.reset_legs(Role::Backup);
+    assert_eq!(up(&sim), (false, false));
+    // The first pause, a handshake and a JOIN.
+    sim.run_until(ms(250 + 250 + 150));
+    assert_eq!(up(&sim), (true, true));
+}

@@ -28,6 +28,9 @@ pub(super) struct PathDial {
     pause: Duration,
     /// The last dial failed.
     pub(super) failed: bool,
+    /// Failures in a row, and when the last was.
+    failures: u32,
+    failed_at: Time,
     /// Was dialled at once after a refusal that a new counter mends. REFUSED is not authentic: once
     /// until a leg joins.
     hurried: bool,
@@ -44,6 +47,8 @@ impl PathDial {
             next: now,
             pause: Duration::ZERO,
             failed: false,
+            failures: 0,
+            failed_at: now,
             hurried: false,
             up_since: None,
         }
@@ -56,6 +61,7 @@ impl PathDial {
     /// Something else answers there: not dialled again for a while.
     pub(super) fn shun(&mut self, now: Time) {
         self.failed = true;
+        self.failures = 0;
         self.next = now + RELAXED_MAX;
         self.pause = RELAXED_MAX;
     }
@@ -64,6 +70,7 @@ impl PathDial {
     pub(super) const fn reset(&mut self, now: Time) {
         self.next = now;
         self.pause = Duration::ZERO;
+        self.failures = 0;
     }
 
     /// It is there (again), says the operating system.
@@ -104,8 +111,20 @@ impl PathDial {
     pub(super) fn back_off(&mut self, now: Time) {
         self.lived(now);
         self.failed = true;
+        self.failures = self.failures.saturating_add(1);
+        self.failed_at = now;
         self.next = now + self.pause.max(URGENT_FIRST);
         self.pause = (self.pause.max(URGENT_FIRST) * 2).min(RELAXED_MAX);
+    }
+
+    /// Bytes wait for it: a pause that was made when nothing did is not waited for.
+    fn urge(&mut self, now: Time) {
+        self.pause = self.pause.min(URGENT_MAX);
+        self.next = self.next.min(now + URGENT_MAX);
+        if let Some(before) = self.failures.checked_sub(1) {
+            let pause = (URGENT_FIRST * (1 << before.min(8))).min(URGENT_MAX);
+            self.next = self.next.min(self.failed_at + pause);
+        }
     }
 
     /// Dialled at 1, 2, 4 … 30 s from here on.
@@ -199,8 +218,7 @@ impl Session {
                 continue;
             }
             if want == Want::Urgent {
-                path.pause = path.pause.min(URGENT_MAX);
-                path.next = path.next.min(now + URGENT_MAX);
+                path.urge(now);
             }
             if path.dialling || path.next > now {
                 continue;
