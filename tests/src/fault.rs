@@ -74,7 +74,7 @@ const DEAD: Duration = ms(1500);
 const FLAP: Duration = ms(400);
 const FLAPS: u32 = 3;
 const JITTER: Duration = ms(40);
-const SLOW: Rate = Rate::mbit(15);
+const SLOW: Rate = Rate::mbit(5);
 /// 100 ms of 20 Mbit/s.
 const LONG_QUEUE: usize = 250_000;
 
