@@ -187,7 +187,7 @@ fn serve(args: Args) -> Result<(), Failure> {
     let result = runtime.block_on(async {
         let mut limits = args.bounds.limits();
         limits.descriptors = raise_descriptor_limit();
-        let gateway = build(&args, limits.clone())?;
+        let gateway = build(&args, limits)?;
         let shutdown = gateway.shutdown_handle();
         // Before the address is told: whoever reads it may signal at once.
         let signals = Signals::listen().map_err(Failure::not_connected)?;

@@ -63,6 +63,15 @@ fn a_connection_is_protected_once_the_backup_has_joined_and_survives_a_dead_wifi
         scene.wifi().blackhole(Direction::Both);
         client.chat("now over cellular").await;
         scene.wifi().assert_dropped_since(&dying);
+        claims(&client, because(Unprotected::PrimarySubflowLost)).await;
+        scene.wifi().heal();
+        let healed = async {
+            while client.connection.protection() != Protection::Protected {
+                client.chat("back on Wi-Fi").await;
+                tokio::time::sleep(ms(50)).await;
+            }
+        };
+        soon("Wi-Fi is back", healed).await;
         let summary = soon("the end", client.connection.close()).await;
         assert_eq!(summary.mode, Mode::KernelMptcp);
         let [wifi, cellular] = &summary.paths[..] else {

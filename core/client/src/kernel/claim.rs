@@ -26,14 +26,21 @@ impl Ends {
         }
     }
 
-    /// Whether a subflow is established on each path.
+    /// Whether a subflow lives on each path.
     fn up(&self, info: &MptcpInfo) -> [bool; 2] {
         Role::ALL.map(|role| {
             info.subflows
                 .iter()
-                .any(|it| it.established && self.role_of(it) == Some(role))
+                .any(|it| is_alive(it) && self.role_of(it) == Some(role))
         })
     }
+}
+
+/// Whether a subflow is established, and answers. The kernel keeps one whose path is dead for a quarter of an hour; that
+/// it has repeated itself twice, after twice the time, without any answer is the first sign of that which is no mere loss.
+pub(super) fn is_alive(subflow: &Subflow) -> bool {
+    const SILENT: u32 = 2;
+    subflow.established && subflow.health.backoff.unwrap_or_default() < SILENT
 }
 
 /// The claim of a connection that is MPTCP now. `joined`: a backup subflow was seen before.
@@ -98,6 +105,13 @@ mod tests {
         assert_eq!(
             claims(&[cellular], true),
             Some(Unprotected::PrimarySubflowLost)
+        );
+        let mut silent = wifi;
+        silent.health.backoff = Some(2);
+        assert_eq!(
+            claims(&[silent, cellular], true),
+            Some(Unprotected::PrimarySubflowLost),
+            "one that does not answer is as good as none"
         );
         assert_eq!(claims(&[], true), Some(Unprotected::NoSubflow));
     }

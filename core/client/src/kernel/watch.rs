@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use twinpath_proto::{LegDownReason, PathStats, Role, Time};
 use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
 
-use super::claim::{Ends, claim};
+use super::claim::{Ends, claim, is_alive};
 use super::stream::SharedStream;
 use crate::clock;
 use crate::mode::{Mode, ModeReason, Protection, Unprotected};
@@ -44,8 +44,11 @@ pub(crate) struct Watcher {
 struct State {
     /// What was last told of each path.
     paths: [PathStats; 2],
-    /// Every subflow that there was.
+    /// The subflows that there are.
     seen: Vec<Seen>,
+    /// Bytes sent and received over those that were, on each path.
+    before: [(u64, u64); 2],
+    told: bool,
     /// The backup was taken in by the peer.
     joined: bool,
     /// No subflow has been left since then.
@@ -55,7 +58,7 @@ struct State {
     unacked: u64,
 }
 
-/// A subflow that there is, or was.
+/// A subflow that there is.
 #[derive(Debug)]
 struct Seen {
     local: SocketAddr,
@@ -100,7 +103,7 @@ impl Watcher {
             Ok(Some(info)) => info,
             Ok(None) => {
                 state.over = true;
-                if state.seen.is_empty() {
+                if !state.told {
                     record.subflow(self.role, None);
                 }
                 record.set_mode(Mode::PlainPair, ModeReason::FellBack);
@@ -110,6 +113,9 @@ impl Watcher {
             }
             Err(error) => {
                 log::debug!("an MPTCP connection cannot be looked at: {error}");
+                state.over = true;
+                let reason = Unprotected::NoSubflow;
+                record.set_protection(Protection::Unprotected { reason }, clock::now());
                 return None;
             }
         };
@@ -145,30 +151,47 @@ impl State {
     fn count(&mut self, info: &MptcpInfo, ends: &Ends, record: &mut Record, now: Time) -> bool {
         let mut moved = info.unacked > 0 || self.unacked > 0;
         self.unacked = info.unacked;
+        self.forget_the_gone(info);
+        self.told = true;
         for role in Role::ALL {
             let of_path = |it: &&Subflow| ends.role_of(it) == Some(role);
             for subflow in info.subflows.iter().filter(of_path) {
                 moved |= self.count_subflow(role, subflow, now);
             }
-            let newest = info
-                .subflows
-                .iter()
-                .filter(of_path)
-                .rfind(|it| it.established);
+            let on_path = || info.subflows.iter().filter(of_path);
+            let newest = on_path().rfind(|it| is_alive(it));
+            let reason = match on_path().any(|it| it.established) {
+                true => LegDownReason::Silent,
+                false => LegDownReason::Ended,
+            };
             let path = &mut self.paths[index(role)];
             let of_seen = self.seen.iter().filter(|seen| seen.role == role);
-            (path.sent, path.received) = of_seen.fold((0, 0), |(sent, received), seen| {
-                (sent + seen.sent, received + seen.received)
-            });
+            (path.sent, path.received) = of_seen
+                .fold(self.before[index(role)], |(sent, received), seen| {
+                    (sent + seen.sent, received + seen.received)
+                });
             path.srtt = newest.and_then(|it| it.health.srtt).or(path.srtt);
             path.last_heard = newest.and_then(|it| it.health.last_ack_recv);
             if path.up != newest.is_some() {
                 path.up = newest.is_some();
                 path.legs += u32::from(path.up);
-                record.subflow(role, (!path.up).then_some(LegDownReason::Ended));
+                record.subflow(role, (!path.up).then_some(reason));
             }
         }
         moved
+    }
+
+    /// Keeps only the sums of subflows that the kernel lists no more.
+    fn forget_the_gone(&mut self, info: &MptcpInfo) {
+        let before = &mut self.before;
+        self.seen.retain(|seen| {
+            let listed = info.subflows.iter().any(|it| it.local == seen.local);
+            if !listed {
+                let (sent, received) = &mut before[index(seen.role)];
+                (*sent, *received) = (*sent + seen.sent, *received + seen.received);
+            }
+            listed
+        });
     }
 
     fn count_subflow(&mut self, role: Role, subflow: &Subflow, now: Time) -> bool {
