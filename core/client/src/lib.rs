@@ -46,7 +46,8 @@
 //! # Cellular costs money
 //!
 //! While the primary path is good, the backup carries nothing. What all connections of a connector together may spend on
-//! it is bounded by a [`Budget`]: 50 MB a day unless set otherwise, and nothing while roaming or saving data.
+//! it is bounded by a [`Budget`]: 50 MB a day unless set otherwise, and nothing while roaming or saving data. The kernel's
+//! MPTCP knows of no budget: it is chosen only where its endpoint has the backup flag and something is left to spend.
 
 mod budget;
 mod chunks;

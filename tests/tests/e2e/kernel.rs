@@ -235,3 +235,19 @@ fn switched_off_in_the_kernel_it_is_plain_tcp_with_the_reason() {
         assert!(matches!(&reason, ModeReason::NoMptcp(_)), "{reason}");
     });
 }
+
+#[test]
+fn an_endpoint_without_the_backup_flag_is_no_backup() {
+    scene().play(async |scene| {
+        scene.world.mptcp_endpoint(CELLULAR, false).unwrap();
+        let before = scene.cellular().counters();
+        let mut client = connect(scene).await;
+        client.chat("hello").await;
+        let reason = client.connection.mode_reason();
+        assert!(
+            matches!(&reason, ModeReason::NoMptcp(why) if why.contains("backup flag")),
+            "{reason}"
+        );
+        scene.cellular().assert_payload_since(&before, 0);
+    });
+}

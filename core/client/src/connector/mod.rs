@@ -169,7 +169,13 @@ impl Connector {
             return Ok(false);
         }
         let backup = plan.path(Role::Backup).and_then(crate::Path::interface);
-        match Choice::of(backup, pinned) {
+        let choice = if free && self.is_spent() {
+            // The kernel knows of no budget.
+            Choice::Not("the budget for the backup is spent".into())
+        } else {
+            Choice::of(backup, pinned)
+        };
+        match choice {
             Choice::Kernel => {
                 plan.mode = Mode::KernelMptcp;
                 plan.reason = if pinned {
@@ -190,13 +196,16 @@ impl Connector {
 
     /// The paths to race, in order. With a spent budget the backup is no way to connect while there is a primary.
     fn racing(&self, plan: &Plan) -> Vec<crate::Path> {
-        let rest = self.budget.remaining();
-        let spent =
-            rest.is_some_and(|rest| rest < LEAST_BUDGET) && plan.path(Role::Primary).is_some();
+        let spent = self.is_spent() && plan.path(Role::Primary).is_some();
         plan.paths()
             .filter(|path| !(spent && path.role() == Role::Backup))
             .cloned()
             .collect()
+    }
+
+    fn is_spent(&self) -> bool {
+        let rest = self.budget.remaining();
+        rest.is_some_and(|rest| rest < LEAST_BUDGET)
     }
 
     /// A name that led to a private network is known only now.
