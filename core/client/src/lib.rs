@@ -62,6 +62,7 @@ mod inner;
 mod kernel;
 mod mode;
 mod monitor;
+pub mod mptcp;
 mod plain;
 pub mod pool;
 mod record;

@@ -50,6 +50,7 @@ mod mandate;
 pub mod mptcp;
 mod options;
 mod resolve;
+pub mod runtime;
 mod scope;
 mod sys;
 mod watch;

@@ -7,7 +7,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -192,6 +192,35 @@ impl PathManager {
     /// [`Unsupported`](io::ErrorKind::Unsupported) on other platforms.
     pub fn open() -> io::Result<Self> {
         sys::PathManager::open().map(|os| Self { os })
+    }
+
+    /// Names the network namespace. No other has this number before the next boot.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, before Linux 5.14.
+    pub fn namespace(&self) -> io::Result<u64> {
+        self.os.namespace()
+    }
+
+    /// Whether this program may change anything here; nothing is changed to find out.
+    ///
+    /// # Errors
+    ///
+    /// As for [`endpoints`](Self::endpoints), and the kernel's.
+    pub fn may_change(&mut self) -> io::Result<bool> {
+        let used = self.endpoints()?;
+        let free = (1..=u8::MAX).rev();
+        let mut nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED.into(), 0, EndpointFlags::default());
+        // There are eight at most.
+        let is_free = |id: &u8| used.iter().all(|it| it.id != *id);
+        nobody.id = free.into_iter().find(is_free).unwrap_or_default();
+        // The privilege is asked for before the endpoint is looked for.
+        match self.os.remove(&nobody) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(true),
+            other => other.map(|()| true),
+        }
     }
 
     /// The endpoints there are.

@@ -12,6 +12,7 @@ mod hostile;
 mod ipv6;
 mod joining;
 mod kernel;
+mod leases;
 mod matrix;
 mod opening;
 mod raw;

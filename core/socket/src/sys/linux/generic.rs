@@ -47,6 +47,11 @@ impl Family {
         }
     }
 
+    /// Names the network namespace of the socket.
+    pub(super) fn namespace(&self) -> io::Result<u64> {
+        self.query.namespace()
+    }
+
     /// Sends a command with attributes; what the kernel answers with is handed to `parse`, without
     /// its header.
     ///

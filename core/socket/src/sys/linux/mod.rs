@@ -8,6 +8,7 @@ mod message;
 mod mptcp;
 mod netlink;
 mod resolver;
+pub(crate) mod runtime;
 
 use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
 

@@ -1,8 +1,12 @@
 //! Netlink sockets.
-#![allow(unsafe_code, reason = "a netlink address, which socket2 does not know")]
+#![allow(
+    unsafe_code,
+    reason = "a netlink address and an option, which socket2 does not know"
+)]
 
 use std::{
     io::{self, Read, Write},
+    os::fd::AsRawFd,
     time::Duration,
 };
 
@@ -64,6 +68,28 @@ impl Query {
             sequence: 0,
             buffer: vec![0; DATAGRAM],
         })
+    }
+
+    /// The kernel's number for the network namespace of the socket, which no other has before the
+    /// next boot (Linux 5.14). The inode of a namespace is given to another one after its end.
+    pub(super) fn namespace(&self) -> io::Result<u64> {
+        let mut cookie = 0_u64;
+        let mut length = size_of::<u64>() as libc::socklen_t;
+        // SAFETY: the descriptor is open, and `cookie` has the 8 bytes that `length` says.
+        let status = unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_NETNS_COOKIE,
+                (&raw mut cookie).cast(),
+                &raw mut length,
+            )
+        };
+        if status == 0 {
+            Ok(cookie)
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Hands every message of a dump of the route family to `parse` and collects what it makes of

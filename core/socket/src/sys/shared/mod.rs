@@ -14,6 +14,8 @@ pub(super) mod lookup;
 pub(super) mod names;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod no_mptcp;
+#[cfg(not(target_os = "linux"))]
+pub(super) mod no_runtime;
 #[cfg(not(any(target_os = "linux", target_vendor = "apple", windows)))]
 pub(super) mod silent;
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]

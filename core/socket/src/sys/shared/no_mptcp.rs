@@ -28,6 +28,10 @@ impl PathManager {
         unsupported()
     }
 
+    pub(crate) fn namespace(&self) -> io::Result<u64> {
+        match *self {}
+    }
+
     pub(crate) fn endpoints(&mut self) -> io::Result<Vec<Endpoint>> {
         match *self {}
     }

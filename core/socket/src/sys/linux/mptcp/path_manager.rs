@@ -38,6 +38,10 @@ impl PathManager {
         Family::open("mptcp_pm").map(|family| Self { family })
     }
 
+    pub(crate) fn namespace(&self) -> io::Result<u64> {
+        self.family.namespace()
+    }
+
     pub(crate) fn endpoints(&mut self) -> io::Result<Vec<Endpoint>> {
         self.family.command(GET_ADDRESS, true, &[], parse_endpoint)
     }
