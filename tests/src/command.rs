@@ -29,7 +29,19 @@ impl Twinpath {
     /// Starts the command on a host. What it says on standard error is collected.
     #[must_use]
     pub fn start(host: &Host, arguments: &[&str]) -> Self {
-        let mut command = host.command(binary());
+        Self::spawn(host.command(binary()), arguments)
+    }
+
+    /// The same without the privilege to change the network (`CAP_NET_ADMIN`), as ordinary users have it.
+    #[must_use]
+    pub fn start_unprivileged(host: &Host, arguments: &[&str]) -> Self {
+        let mut command = host.command("setpriv");
+        command.args(["--bounding-set=-net_admin", "--inh-caps=-net_admin"]);
+        command.arg(binary());
+        Self::spawn(command, arguments)
+    }
+
+    fn spawn(mut command: std::process::Command, arguments: &[&str]) -> Self {
         command
             .args(arguments)
             .stdin(Stdio::piped())
@@ -75,9 +87,25 @@ impl Twinpath {
         collect(self.output.take().expect("the output is not taken"))
     }
 
+    /// Its number.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Kills it, and waits until it is dead.
+    pub async fn kill(&mut self) {
+        let killing = self.child.kill();
+        soon("the command is dead", killing).await.unwrap();
+    }
+
     /// Sends SIGTERM.
     pub async fn terminate(&self) {
-        let id = self.child.id().expect("it runs");
+        let id = self.id();
         let line = format!("kill -TERM {id}");
         let sent = Command::new("sh").args(["-c", &line]).status().await;
         assert!(sent.unwrap().success(), "the signal was not sent");

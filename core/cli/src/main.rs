@@ -20,12 +20,15 @@ fn main() -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     start_logging(args.verbose);
-    match args.command {
+    let code = match args.command {
         Command::Demo(args) => demo::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Gateway(args) => gateway::run(args),
         Command::Bench(args) => bench::run(args),
-    }
+    };
+    // Nobody waits for tasks that still run, and these may have connections.
+    twinpath::mptcp::end_leases();
+    code
 }
 
 /// Logs go to standard error; `-v` is for users, the variables are for everyone else.

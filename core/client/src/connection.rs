@@ -78,9 +78,8 @@ impl Connection {
     pub(crate) fn over_kernel(
         stream: Arc<SharedStream>,
         watcher: Watcher,
-        shared: plain::Shared,
+        shared: Arc<plain::Shared>,
     ) -> Self {
-        let shared = Arc::new(shared);
         let (read, write) = plain::split_kernel(stream, watcher, &shared);
         Self::over_halves(read, write, shared)
     }

@@ -30,7 +30,7 @@
 //! | peer | mode | when the path dies |
 //! |---|---|---|
 //! | a Twinpath gateway | [`Mode::Emulated`] | the stream goes on over the other path, lossless between this end and the gateway |
-//! | any server that speaks MPTCP, from Linux with an MPTCP endpoint for the backup | [`Mode::KernelMptcp`] | the kernel moves the stream; [`Protection`] says whether it can |
+//! | any server that speaks MPTCP, from Linux with an MPTCP endpoint for the backup, or `CAP_NET_ADMIN` to [add one](mptcp) | [`Mode::KernelMptcp`] | the kernel moves the stream; [`Protection`] says whether it can |
 //! | any server | [`Mode::PlainPair`] | connecting survives a dead path; a connection that is up breaks with its path |
 //! | either, with one usable path | [`Mode::SinglePath`] | a session with a gateway waits for a path to come back |
 //!

@@ -1,6 +1,9 @@
 //! A connection that is one plain stream: towards a server that is no gateway.
 
+use std::any::Any;
+use std::fmt;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,6 +32,16 @@ pub(crate) struct Shared {
     read: AtomicU64,
     /// Of a connection over kernel MPTCP.
     kernel: OnceLock<Watcher>,
+    kept: Mutex<Option<Kept>>,
+}
+
+/// What has to live as long as the connection.
+struct Kept(Arc<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.type_id())
+    }
 }
 
 impl Shared {
@@ -77,6 +90,25 @@ impl Shared {
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
             kernel: OnceLock::new(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Has `kept` live until the connection ends.
+    pub(crate) fn keep(&self, kept: Arc<dyn Any + Send + Sync>) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept(kept));
+    }
+
+    /// The primary path and the backup have these addresses and interfaces from now on.
+    pub(crate) fn set_paths(&self, ends: [Vec<IpAddr>; 2], infos: [Option<Arc<PathInfo>>; 2]) {
+        let mut record = self.record();
+        for (role, info) in Role::ALL.into_iter().zip(infos) {
+            record.name_path(role, info);
+        }
+        drop(record);
+        if let Some(watcher) = self.kernel.get() {
+            let [primary, backup] = ends;
+            watcher.set_ends(primary, backup);
         }
     }
 
@@ -103,6 +135,12 @@ impl Shared {
         self.look();
         let summary = self.summary(clock::now());
         self.record().end(summary);
+        let kept = self
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(kept);
     }
 
     /// Keeps the first error for the account.

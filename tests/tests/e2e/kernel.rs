@@ -2,6 +2,7 @@
 
 use twinpath::{Mode, ModeReason, Peer, Protection, Unprotected};
 use twinpath_lab::{Direction, End, StripMode};
+use twinpath_socket::mptcp::PathManager;
 use twinpath_tests::{CELLULAR, Client, Scene, Service, ms, soon};
 
 /// A claim has to be true within this time of the first segment that could show it.
@@ -180,9 +181,35 @@ fn a_backup_that_is_reset_is_told_and_nothing_else_breaks() {
     });
 }
 
+/// Has the client's kernel open none.
+fn no_second_subflow() {
+    let mut manager = PathManager::open().unwrap();
+    let mut limits = manager.limits().unwrap();
+    limits.subflows = 0;
+    manager.set_limits(limits).unwrap();
+}
+
+#[test]
+fn where_the_kernel_opens_no_second_subflow_the_reason_is_told() {
+    scene().play(async |scene| {
+        no_second_subflow();
+        let mut client = connect(scene).await;
+        client.chat("hello").await;
+        assert_eq!(client.connection.mode(), Mode::PlainPair);
+        let reason = client.connection.mode_reason();
+        assert!(
+            matches!(&reason, ModeReason::NoMptcp(why) if why.contains("second subflow")),
+            "{reason}"
+        );
+        let mut manager = PathManager::open().unwrap();
+        assert_eq!(manager.endpoints().unwrap(), []);
+    });
+}
+
 #[test]
 fn a_reset_of_the_only_subflow_ends_the_connection_promptly() {
     scene().play(async |scene| {
+        no_second_subflow();
         let pinned = scene.connector().peer(Peer::Any).mode(Mode::KernelMptcp);
         let mut client = scene.connect_with(pinned).await;
         client.chat("hello").await;
@@ -193,20 +220,6 @@ fn a_reset_of_the_only_subflow_ends_the_connection_promptly() {
         let error = soon("an error", reading).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
         assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
-    });
-}
-
-#[test]
-fn without_an_endpoint_for_the_backup_the_reason_is_told() {
-    scene().play(async |scene| {
-        let mut client = connect(scene).await;
-        client.chat("hello").await;
-        assert_eq!(client.connection.mode(), Mode::PlainPair);
-        let reason = client.connection.mode_reason();
-        assert!(
-            matches!(&reason, ModeReason::NoMptcp(why) if why.contains(CELLULAR)),
-            "{reason}"
-        );
     });
 }
 

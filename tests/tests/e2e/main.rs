@@ -7,6 +7,7 @@ mod budget;
 mod command;
 mod crossing;
 mod crowd;
+mod endpoints;
 mod gateway_end;
 mod hostile;
 mod ipv6;

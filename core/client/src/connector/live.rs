@@ -15,7 +15,7 @@ use super::change::{Change, change};
 use super::known::Known;
 use super::paths::Plan;
 use super::race::Runners;
-use super::watch::Watch;
+use super::watch::{Watch, Watched};
 use crate::dialer::{Path, is_beside, is_same_server};
 use crate::driver::{BoxFuture, DialFailure, DialedLeg, LegDialer, LegStream, Shared};
 use crate::mode::Mode;
@@ -154,65 +154,6 @@ impl Live {
         self.look_ahead(shared);
     }
 
-    /// Has the driver look again, as when the budget has changed.
-    pub(super) fn nudge(&self) {
-        let shared = self.lock().shared.upgrade();
-        if let Some(shared) = shared {
-            shared.with(|_, _| ());
-        }
-    }
-
-    /// Fits the session to the interfaces as they are now.
-    pub(super) fn refresh(self: &Arc<Self>, interfaces: &[Interface], mandate: &Mandate) {
-        let mut state = self.lock();
-        let Some(shared) = state.shared.upgrade() else {
-            return;
-        };
-        let plan = Plan::choose(
-            &self.options,
-            &self.target,
-            interfaces,
-            mandate,
-            Some(&state.plan),
-        );
-        let changes = Role::ALL.map(|role| {
-            let bound = &mut state.bound[index(role)];
-            if let (Some(bound), Some(path)) = (bound.as_mut(), plan.path(role)) {
-                bound.learn(path, interfaces);
-            }
-            let bound = bound.and_then(Bound::owned);
-            change(state.plan.path(role), plan.path(role), bound, interfaces)
-        });
-        let (mode, reason) = (plan.mode, plan.reason.clone());
-        let names = Role::ALL.map(|role| plan.path(role).map(|path| Arc::new(path.info())));
-        let upgraded = state.plan.mode == Mode::SinglePath && mode != Mode::SinglePath;
-        let mandated = mode == Mode::SinglePath && reason.is_mandate();
-        state.plan = plan;
-        drop(state);
-        if changes == [Change::None, Change::None] && !upgraded {
-            return;
-        }
-        shared.with(|state, now| {
-            for ((role, change), name) in Role::ALL.into_iter().zip(changes).zip(names) {
-                state.record.name_path(role, name);
-                if role == Role::Primary && change == Change::Found {
-                    state.end_exemption();
-                }
-                for (available, told) in change.steps() {
-                    if let Some(available) = available {
-                        state.session.path_available(role, available, now);
-                    }
-                    state.session.path_changed(role, told, now);
-                }
-            }
-            // Losing a path for a while is told by the protection; the mode tells what the connection was made for.
-            if upgraded || mandated {
-                state.record.set_mode(mode, reason);
-            }
-        });
-        self.look_ahead(&shared);
-    }
-
     fn take_spare(&self, role: Role) -> Option<Dialing> {
         let mut state = self.lock();
         let spare = state.spare.take_if(|spare| spare.role == role)?;
@@ -284,6 +225,65 @@ impl Live {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watched for Live {
+    fn refresh(self: Arc<Self>, interfaces: &[Interface], mandate: &Mandate) {
+        let mut state = self.lock();
+        let Some(shared) = state.shared.upgrade() else {
+            return;
+        };
+        let plan = Plan::choose(
+            &self.options,
+            &self.target,
+            interfaces,
+            mandate,
+            Some(&state.plan),
+        );
+        let changes = Role::ALL.map(|role| {
+            let bound = &mut state.bound[index(role)];
+            if let (Some(bound), Some(path)) = (bound.as_mut(), plan.path(role)) {
+                bound.learn(path, interfaces);
+            }
+            let bound = bound.and_then(Bound::owned);
+            change(state.plan.path(role), plan.path(role), bound, interfaces)
+        });
+        let (mode, reason) = (plan.mode, plan.reason.clone());
+        let names = Role::ALL.map(|role| plan.path(role).map(|path| Arc::new(path.info())));
+        let upgraded = state.plan.mode == Mode::SinglePath && mode != Mode::SinglePath;
+        let mandated = mode == Mode::SinglePath && reason.is_mandate();
+        state.plan = plan;
+        drop(state);
+        if changes == [Change::None, Change::None] && !upgraded {
+            return;
+        }
+        shared.with(|state, now| {
+            for ((role, change), name) in Role::ALL.into_iter().zip(changes).zip(names) {
+                state.record.name_path(role, name);
+                if role == Role::Primary && change == Change::Found {
+                    state.end_exemption();
+                }
+                for (available, told) in change.steps() {
+                    if let Some(available) = available {
+                        state.session.path_available(role, available, now);
+                    }
+                    state.session.path_changed(role, told, now);
+                }
+            }
+            // Losing a path for a while is told by the protection; the mode tells what the connection was made for.
+            if upgraded || mandated {
+                state.record.set_mode(mode, reason);
+            }
+        });
+        self.look_ahead(&shared);
+    }
+
+    fn nudge(&self) {
+        let shared = self.lock().shared.upgrade();
+        if let Some(shared) = shared {
+            shared.with(|_, _| ());
+        }
     }
 }
 

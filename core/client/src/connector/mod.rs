@@ -1,5 +1,6 @@
 //! Makes connections.
 
+mod attended;
 mod builder;
 mod change;
 mod known;
@@ -21,11 +22,13 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::driver::{LegStream, Setup};
 use crate::error::ConnectError;
-use crate::kernel::{Choice, SharedStream, Watcher};
+use crate::kernel::{Choice, Endpoints, SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason};
+use crate::mptcp::Lease;
 use crate::plain;
 use crate::target::Target;
 
+use attended::Attended;
 use builder::Options;
 use live::{LegSource, Live};
 use paths::Plan;
@@ -58,6 +61,7 @@ pub struct Connector {
     options: Arc<Options>,
     budget: Budget,
     watch: Arc<Watch>,
+    endpoints: Arc<Endpoints>,
 }
 
 impl Connector {
@@ -72,6 +76,7 @@ impl Connector {
             options: Arc::new(options),
             budget,
             watch,
+            endpoints: Arc::default(),
         }
     }
 
@@ -115,7 +120,7 @@ impl Connector {
         let mut plan = plan;
         let kernel = self.try_kernel(&mut plan, target)?;
         let mut racing = self.racing(&plan);
-        if kernel {
+        if kernel.is_some() {
             racing = racing.iter().map(crate::Path::over_mptcp).collect();
         }
         let won = race::race_paths(
@@ -126,8 +131,10 @@ impl Connector {
         )
         .await?;
         let plan = self.with_answer(plan, &won);
+        if let Some(leases) = kernel {
+            return Ok(self.over_kernel(target, plan, won, leases, &interfaces));
+        }
         match self.options.peer(target) {
-            _ if kernel => Ok(over_kernel(plan, won)),
             Peer::Gateway => self.over_session(target.clone(), plan, won, &interfaces),
             Peer::Any => Ok(over_plain(plan, won)),
         }
@@ -158,38 +165,44 @@ impl Connector {
         self.watch.nudge();
     }
 
-    /// Whether to ask the peer for MPTCP: any server, where the kernel has a backup for it, or as the caller wants.
-    fn try_kernel(&self, plan: &mut Plan, target: &Target) -> Result<bool, ConnectError> {
+    /// Whether to ask the peer for MPTCP: any server, where the kernel has a backup for it, or as the caller wants. Gives
+    /// what the backup takes.
+    fn try_kernel(
+        &self,
+        plan: &mut Plan,
+        target: &Target,
+    ) -> Result<Option<Vec<Lease>>, ConnectError> {
         let pinned = self.options.mode == Some(Mode::KernelMptcp);
         let free = self.options.mode.is_none()
             && self.options.own_sockets
             && self.options.peer(target) == Peer::Any
             && plan.mode == Mode::PlainPair;
         if !pinned && !free {
-            return Ok(false);
+            return Ok(None);
         }
         let backup = plan.path(Role::Backup).and_then(crate::Path::interface);
         let choice = if free && self.is_spent() {
             // The kernel knows of no budget.
+            self.endpoints.clear();
             Choice::Not("the budget for the backup is spent".into())
         } else {
-            Choice::of(backup, pinned)
+            Choice::of(backup, &self.endpoints, pinned)
         };
         match choice {
-            Choice::Kernel => {
+            Choice::Kernel(leases) => {
                 plan.mode = Mode::KernelMptcp;
                 plan.reason = if pinned {
                     ModeReason::Pinned
                 } else {
                     ModeReason::Mptcp
                 };
-                Ok(true)
+                Ok(Some(leases))
             }
             Choice::Not(reason) if pinned => Err(ConnectError::NoMptcp(reason)),
             Choice::Not(reason) => {
                 log::debug!("no MPTCP: {reason}");
                 plan.reason = ModeReason::NoMptcp(reason);
-                Ok(false)
+                Ok(None)
             }
         }
     }
@@ -204,8 +217,7 @@ impl Connector {
     }
 
     fn is_spent(&self) -> bool {
-        let rest = self.budget.remaining();
-        rest.is_some_and(|rest| rest < LEAST_BUDGET)
+        !self.watch.may_spend()
     }
 
     /// A name that led to a private network is known only now.
@@ -270,29 +282,45 @@ impl Connector {
         }
         let (connection, handle) = setup.spawn();
         live.attach(handle.shared());
-        self.watch.add(&live, known);
+        self.watch.add(live, known);
         Ok(connection)
     }
-}
 
-fn over_kernel(plan: Plan, won: Won) -> Connection {
-    let addresses = |role: Role| {
-        let interface = plan.path(role).and_then(crate::Path::interface);
-        interface.map_or_else(Vec::new, |it| it.addresses.clone())
-    };
-    let infos = plan
-        .paths()
-        .map(|path| (path.role(), Arc::new(path.info())))
-        .collect();
-    let LegStream::Tcp(tcp) = won.stream else {
-        return over_plain(plan, won);
-    };
-    let stream = SharedStream::new(tcp);
-    let role = won.path.role();
-    let (primary, backup) = (addresses(Role::Primary), addresses(Role::Backup));
-    let watcher = Watcher::of(&stream, role, primary, backup);
-    let shared = plain::Shared::over_kernel(plan.mode, plan.reason, role, infos);
-    Connection::over_kernel(stream, watcher, shared)
+    fn over_kernel(
+        &self,
+        target: &Target,
+        plan: Plan,
+        won: Won,
+        leases: Vec<Lease>,
+        known: &[Interface],
+    ) -> Connection {
+        let infos = plan
+            .paths()
+            .map(|path| (path.role(), Arc::new(path.info())))
+            .collect();
+        let LegStream::Tcp(tcp) = won.stream else {
+            return over_plain(plan, won);
+        };
+        let stream = SharedStream::new(tcp);
+        let role = won.path.role();
+        let (mode, reason) = (plan.mode, plan.reason.clone());
+        let attended = Attended::new(
+            Arc::clone(&self.options),
+            target.clone(),
+            Arc::clone(&self.watch),
+            Arc::clone(&self.endpoints),
+            plan,
+            leases,
+        );
+        let [primary, backup] = attended.ends();
+        let watcher = Watcher::of(&stream, role, primary, backup);
+        let shared = Arc::new(plain::Shared::over_kernel(mode, reason, role, infos));
+        attended.attach(&shared);
+        shared.keep(Arc::clone(&attended) as _);
+        let connection = Connection::over_kernel(stream, watcher, shared);
+        self.watch.add(attended, known);
+        connection
+    }
 }
 
 fn over_plain(plan: Plan, won: Won) -> Connection {

@@ -1,5 +1,6 @@
 //! One watcher of interfaces per connector, which runs while a session lives.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
@@ -7,11 +8,19 @@ use twinpath_socket::{
     Cost, Interface, InterfaceError, InterfaceKind, InterfaceWatcher, Mandate, system_mandate,
 };
 
-use super::live::Live;
+use super::LEAST_BUDGET;
 use crate::budget::Budget;
 
-/// Knows the live sessions of a connector.
-#[derive(Debug)]
+/// Something that has to hear of changes while it lives.
+pub(super) trait Watched: Send + Sync {
+    /// Fits it to the interfaces as they are now.
+    fn refresh(self: Arc<Self>, interfaces: &[Interface], mandate: &Mandate);
+
+    /// Has it look at the budget again.
+    fn nudge(&self);
+}
+
+/// Knows what lives of a connector: its sessions, and what is over kernel MPTCP.
 pub(super) struct Watch {
     budget: Budget,
     respects_mandates: bool,
@@ -19,9 +28,9 @@ pub(super) struct Watch {
     left: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
-    lives: Vec<Weak<Live>>,
+    lives: Vec<Weak<dyn Watched>>,
     /// What the watcher told last, while it runs.
     latest: Option<Arc<[Interface]>>,
     running: bool,
@@ -54,11 +63,17 @@ impl Watch {
         }
     }
 
-    /// Adds a session that was planned with the interfaces in `known`.
-    pub(super) fn add(self: &Arc<Self>, live: &Arc<Live>, known: &[Interface]) {
+    /// Whether a connection may spend anything on its backup now.
+    pub(super) fn may_spend(&self) -> bool {
+        let rest = self.budget.remaining();
+        rest.is_none_or(|rest| rest >= LEAST_BUDGET)
+    }
+
+    /// Adds what was planned with the interfaces in `known`.
+    pub(super) fn add(self: &Arc<Self>, live: Arc<dyn Watched>, known: &[Interface]) {
         let mut state = self.lock();
         state.lives.retain(|live| live.strong_count() > 0);
-        state.lives.push(Arc::downgrade(live));
+        state.lives.push(Arc::downgrade(&live));
         let start = !state.running;
         state.running = true;
         let missed = state.latest.clone().filter(|latest| **latest != *known);
@@ -76,7 +91,7 @@ impl Watch {
         self.left.notify_one();
     }
 
-    pub(super) fn lives(&self) -> Vec<Arc<Live>> {
+    fn lives(&self) -> Vec<Arc<dyn Watched>> {
         self.lock().lives.iter().filter_map(Weak::upgrade).collect()
     }
 
@@ -122,6 +137,12 @@ impl Watch {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod choice;
 mod claim;
+mod endpoints;
 mod stream;
 mod watch;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use twinpath_proto::Role;
 
 pub(crate) use choice::Choice;
+pub(crate) use endpoints::Endpoints;
 pub(crate) use stream::{KernelRead, KernelWrite, SharedStream};
 pub(crate) use watch::{Watcher, watch};
 

@@ -33,7 +33,7 @@ const REOPENING: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Watcher {
     stream: Weak<SharedStream>,
-    ends: Ends,
+    ends: Mutex<Ends>,
     /// The path of the first subflow.
     role: Role,
     began: Time,
@@ -73,11 +73,21 @@ impl Watcher {
     pub(super) fn new(stream: &Arc<SharedStream>, role: Role, ends: Ends) -> Self {
         Self {
             stream: Arc::downgrade(stream),
-            ends,
+            ends: Mutex::new(ends),
             role,
             began: clock::now(),
             state: Mutex::default(),
         }
+    }
+
+    /// The paths have these addresses from now on.
+    pub(crate) fn set_ends(&self, primary: Vec<std::net::IpAddr>, backup: Vec<std::net::IpAddr>) {
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = Ends { primary, backup };
+    }
+
+    fn ends(&self) -> Ends {
+        let ends = self.ends.lock();
+        ends.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The counters as of the last look, and the path that new bytes take; `None` of what is MPTCP no more.
@@ -127,14 +137,15 @@ impl Watcher {
             // The kernel waits up to a minute for a new subflow that nobody will open.
             stream.fail();
         }
-        let moved = state.count(&info, &self.ends, record, now);
+        let ends = self.ends();
+        let moved = state.count(&info, &ends, record, now);
         let mut settled = info.clone();
         for subflow in &mut settled.subflows {
             let first = info.subflows.first() == Some(&*subflow);
             subflow.established &= first || state.is_settled(subflow, now);
-            state.joined |= subflow.established && self.ends.role_of(subflow) == Some(Role::Backup);
+            state.joined |= subflow.established && ends.role_of(subflow) == Some(Role::Backup);
         }
-        record.set_protection(claim(&settled, &self.ends, state.joined), now);
+        record.set_protection(claim(&settled, &ends, state.joined), now);
         let settling = settled.subflows != info.subflows;
         let awaited =
             gone || settling || !state.joined && now.saturating_since(self.began) < JOINING;

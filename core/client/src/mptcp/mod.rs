@@ -62,7 +62,8 @@ impl Lease {
     /// may still begin there.
     ///
     /// The endpoint of the address, if there is one, comes back as it was when the last such lease is dropped, and with
-    /// it the subflows. Where there was none, nothing brings subflows back; hold one before, if they shall come back.
+    /// it the subflows. Where there was none, nothing brings subflows back, unless an endpoint is [held](Self::hold)
+    /// meanwhile, which then comes as well. (Held before, it would have a connection open a second subflow from there.)
     ///
     /// # Errors
     ///
@@ -151,6 +152,12 @@ pub fn changes() -> io::Result<Vec<Change>> {
     };
     let found = directory.records(namespace)?;
     Ok(found.iter().flat_map(Change::of).collect())
+}
+
+/// Ends all leases of this process: for a program that is about to end with some of them alive, as in tasks that nobody
+/// waits for.
+pub fn end_leases() {
+    place::end_all();
 }
 
 /// Puts right what dead programs have left behind, and puts back what is taken out, though the program that did so lives.

@@ -68,6 +68,24 @@ impl Drop for Holding {
     }
 }
 
+/// Ends all leases at once; dropping them is nothing any more.
+pub(super) fn end_all() {
+    let mut places = places();
+    for mut place in places.drain(..) {
+        let kept: Vec<_> = place.kept.iter().map(|it| (it.0, it.1)).collect();
+        for (kind, address) in kept {
+            place.kept.retain(|it| (it.0, it.1) != (kind, address));
+            place.kept.push((kind, address, 1));
+            if let Err(error) = place.release(kind, address) {
+                log::warn!("MPTCP's path manager could not be put right: {error}");
+            }
+        }
+        if let Ok(directory) = Directory::open(place.directory.clone()) {
+            place.leave(&directory);
+        }
+    }
+}
+
 /// `None` if somebody else has an endpoint for that address.
 pub(super) fn hold(wanted: &Endpoint) -> io::Result<Option<Holding>> {
     let mut manager = PathManager::open()?;

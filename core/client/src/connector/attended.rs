@@ -1,0 +1,173 @@
+//! A connection over kernel MPTCP while it lives: its backup's endpoint, and the addresses of its paths.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use twinpath_proto::Role;
+use twinpath_socket::{Interface, Mandate};
+
+use super::builder::Options;
+use super::paths::Plan;
+use super::watch::{Watch, Watched};
+use crate::dialer::Path;
+use crate::kernel::Endpoints;
+use crate::mptcp::Lease;
+use crate::plain;
+use crate::target::Target;
+
+/// One connection of a connector.
+#[derive(Debug)]
+pub(super) struct Attended {
+    options: Arc<Options>,
+    target: Target,
+    watch: Arc<Watch>,
+    endpoints: Arc<Endpoints>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    plan: Plan,
+    /// The addresses that the paths have, or had last.
+    ends: [Vec<IpAddr>; 2],
+    /// Outlive the connector, if the connection does.
+    leases: Vec<Lease>,
+    shared: Weak<plain::Shared>,
+}
+
+impl Attended {
+    pub(super) fn new(
+        options: Arc<Options>,
+        target: Target,
+        watch: Arc<Watch>,
+        endpoints: Arc<Endpoints>,
+        plan: Plan,
+        leases: Vec<Lease>,
+    ) -> Arc<Self> {
+        let mut ends = <[Vec<IpAddr>; 2]>::default();
+        learn(&mut ends, &plan);
+        let state = State {
+            plan,
+            ends,
+            leases,
+            shared: Weak::new(),
+        };
+        Arc::new(Self {
+            options,
+            target,
+            watch,
+            endpoints,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The addresses of the primary path, and of the backup.
+    pub(super) fn ends(&self) -> [Vec<IpAddr>; 2] {
+        self.lock().ends.clone()
+    }
+
+    pub(super) fn attach(&self, shared: &Arc<plain::Shared>) {
+        self.lock().shared = Arc::downgrade(shared);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watched for Attended {
+    fn refresh(self: Arc<Self>, interfaces: &[Interface], mandate: &Mandate) {
+        let mut state = self.lock();
+        let Some(shared) = state.shared.upgrade() else {
+            return;
+        };
+        let plan = Plan::choose(
+            &self.options,
+            &self.target,
+            interfaces,
+            mandate,
+            Some(&state.plan),
+        );
+        let before = state.plan.path(Role::Backup).and_then(Path::interface);
+        let after = plan.path(Role::Backup).and_then(Path::interface);
+        let leases = match after {
+            _ if before == after => None,
+            // The kernel joins again from an endpoint that is added anew, and from no other.
+            None => {
+                self.endpoints.clear();
+                Some(Vec::new())
+            }
+            Some(backup) if self.watch.may_spend() => match self.endpoints.hold(backup) {
+                Ok(leases) => Some(leases),
+                Err(reason) => {
+                    log::debug!("no MPTCP backup: {reason}");
+                    None
+                }
+            },
+            Some(_) => None,
+        };
+        let over = leases.map(|leases| std::mem::replace(&mut state.leases, leases));
+        learn(&mut state.ends, &plan);
+        let ends = state.ends.clone();
+        let infos = Role::ALL.map(|role| plan.path(role).map(|path| Arc::new(path.info())));
+        state.plan = plan;
+        drop(state);
+        drop(over);
+        shared.set_paths(ends, infos);
+    }
+
+    fn nudge(&self) {}
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        self.watch.one_left();
+    }
+}
+
+/// Adds the addresses of a plan. What a path had before stays, for its subflows may, unless it is the other's by now.
+fn learn(ends: &mut [Vec<IpAddr>; 2], plan: &Plan) {
+    for (index, role) in Role::ALL.into_iter().enumerate() {
+        let Some(interface) = plan.path(role).and_then(Path::interface) else {
+            continue;
+        };
+        let has = |address: &IpAddr| interface.addresses.contains(address);
+        ends[1 - index].retain(|it| !has(it));
+        ends[index].retain(|it| !has(it));
+        ends[index].extend(&interface.addresses);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twinpath_socket::InterfaceKind;
+
+    use super::*;
+    use crate::connector::builder::ConnectorBuilder;
+
+    #[test]
+    fn a_path_keeps_the_addresses_it_had_until_the_other_has_them() {
+        let options = ConnectorBuilder::default().into_options().unwrap();
+        let ip = |host: u8| IpAddr::from([198, 51, 100, host]);
+        let plan = |wifi: u8, cellular: u8| {
+            let with = |name: &str, kind, host: u8| {
+                let mut interface = Interface::new(name, host.into(), kind);
+                interface.addresses = vec![ip(host)];
+                interface
+            };
+            let both = [
+                with("wlan0", InterfaceKind::Wifi, wifi),
+                with("wwan0", InterfaceKind::Cellular, cellular),
+            ];
+            let target = Target::new("example.com", 443);
+            Plan::choose(&options, &target, &both, &Mandate::default(), None)
+        };
+        let mut ends = <[Vec<IpAddr>; 2]>::default();
+        learn(&mut ends, &plan(1, 2));
+        assert_eq!(ends, [vec![ip(1)], vec![ip(2)]]);
+        learn(&mut ends, &plan(3, 2));
+        assert_eq!(ends, [vec![ip(1), ip(3)], vec![ip(2)]]);
+        learn(&mut ends, &plan(3, 1));
+        assert_eq!(ends, [vec![ip(3)], vec![ip(2), ip(1)]]);
+    }
+}
