@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use twinpath_proto::PublicKey;
 
 use crate::values::{EventsTo, ListenAt, Target, parse_bytes, parse_interface, parse_key};
-use crate::{bench, demo, gateway, help};
+use crate::{bench, demo, gateway, help, mptcp};
 
 /// Connections with cellular backup: the bytes go on when Wi-Fi dies.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Gateway(gateway::Args),
     /// Measure failover beside kernel MPTCP and plain TCP.
     Bench(bench::Args),
+    /// Look after the kernel's Multipath TCP: what is missing for a backup, and how to change it.
+    Mptcp(mptcp::Args),
 }
 
 /// What `twinpath connect` is told.

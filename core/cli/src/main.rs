@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod gateway;
 mod help;
+mod mptcp;
 mod values;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args),
         Command::Gateway(args) => gateway::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Mptcp(args) => mptcp::run(&args),
     };
     // Nobody waits for tasks that still run, and these may have connections.
     twinpath::mptcp::end_leases();

@@ -15,5 +15,6 @@ mod joining;
 mod kernel;
 mod leases;
 mod matrix;
+mod mptcp_command;
 mod opening;
 mod raw;

@@ -79,7 +79,7 @@ fn missing(name: &str, failure: Option<io::Error>) -> String {
 }
 
 /// The addresses of an interface that others can reach it by: IPv6 has several, of which the widest serve.
-fn usable(addresses: &[IpAddr]) -> Vec<IpAddr> {
+pub(crate) fn usable(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let has_global = addresses.iter().any(|it| match it {
         IpAddr::V4(_) => false,
         IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_unique_local(),

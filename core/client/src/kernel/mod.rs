@@ -15,7 +15,7 @@ use std::sync::Arc;
 use twinpath_proto::Role;
 
 pub(crate) use choice::Choice;
-pub(crate) use endpoints::Endpoints;
+pub(crate) use endpoints::{Endpoints, usable};
 pub(crate) use stream::{KernelRead, KernelWrite, SharedStream};
 pub(crate) use watch::{Watcher, watch};
 

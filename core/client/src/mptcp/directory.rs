@@ -14,6 +14,8 @@ use super::record::Record;
 
 /// What the names of the files begin with.
 const PREFIX: &str = "mptcp-";
+/// And of those whose changes last beyond the end of their program.
+const LASTING: &str = "mptcp-setup-";
 /// Every reading and writing is done under the lock of this file.
 const LOCK: &str = "lock";
 /// A file that is no record is kept under this ending, for somebody to look at.
@@ -39,7 +41,10 @@ pub(super) struct Found {
     /// Locked by this value if the program is dead.
     file: File,
     pub(super) record: Record,
+    /// Whether its changes shall last: the program lives, or has said so.
     pub(super) alive: bool,
+    /// It has said so.
+    pub(super) lasting: bool,
 }
 
 impl Directory {
@@ -83,15 +88,39 @@ impl Directory {
         &self.path
     }
 
-    /// Makes the file of this process, and locks it.
-    pub(super) fn add(&self, namespace: u64) -> io::Result<(PathBuf, File)> {
-        let process = std::process::id();
-        let record = Record {
+    fn blank(&self, namespace: u64) -> Record {
+        Record {
             boot: self.boot.clone(),
             namespace,
-            process,
+            process: std::process::id(),
             entries: Vec::new(),
+        }
+    }
+
+    /// Makes the file for what lasts; there must be none.
+    pub(super) fn add_lasting(&self, namespace: u64) -> io::Result<Found> {
+        let path = self.path.join(format!("{LASTING}{namespace:x}"));
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        let found = Found {
+            path,
+            file,
+            record: self.blank(namespace),
+            alive: true,
+            lasting: true,
         };
+        found.save()?;
+        Ok(found)
+    }
+
+    /// Makes the file of this process, and locks it.
+    pub(super) fn add(&self, namespace: u64) -> io::Result<(PathBuf, File)> {
+        let record = self.blank(namespace);
+        let process = record.process;
         // The number is not unique: processes of several containers may share the directory.
         let mut number = 0_u32;
         loop {
@@ -133,6 +162,8 @@ impl Directory {
     fn look_at(&self, path: &Path, namespace: u64) -> io::Result<Option<Found>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let alive = !runtime::lock(&file)?;
+        let name = path.file_name().and_then(|name| name.to_str());
+        let lasting = name.is_some_and(|name| name.starts_with(LASTING));
         let mut bytes = Vec::new();
         (&file).take(LONGEST).read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
@@ -159,7 +190,8 @@ impl Directory {
             path: path.to_owned(),
             file,
             record,
-            alive,
+            alive: alive || lasting,
+            lasting,
         };
         Ok(Some(found).filter(|found| found.record.namespace == namespace))
     }

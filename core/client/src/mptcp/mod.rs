@@ -16,6 +16,9 @@
 mod directory;
 mod place;
 mod record;
+mod settle;
+mod setup;
+mod undo;
 
 use std::fmt;
 use std::io;
@@ -28,7 +31,8 @@ use directory::{Directory, Found};
 use place::Holding;
 use record::Entry;
 
-pub use twinpath_socket::mptcp::{Endpoint, EndpointFlags};
+pub use setup::{Setup, Step};
+pub use twinpath_socket::mptcp::{Endpoint, EndpointFlags, MptcpLimits};
 
 /// Something of the path manager that is kept as it is while this, or a clone of it, lives.
 ///
@@ -89,6 +93,8 @@ pub struct Change {
     pub process: u32,
     /// Whether it lives. What a dead one has changed is put right by the next lease, or by [`undo`].
     pub alive: bool,
+    /// It shall last beyond the end of the process, until [`undo`] or the next boot: a [`Setup`].
+    pub lasting: bool,
 }
 
 /// What was changed.
@@ -104,21 +110,55 @@ pub enum What {
         /// The endpoint that it had.
         endpoint: Option<Endpoint>,
     },
+    /// An endpoint of somebody else was removed for another one with the same address.
+    Replaced(Endpoint),
+    /// A kernel parameter was set.
+    Setting {
+        /// As `sysctl` has it.
+        name: String,
+        /// Its value before.
+        before: String,
+        /// The value that was set.
+        after: String,
+    },
+    /// The limits of the path manager were set.
+    Limits {
+        /// As they were.
+        before: MptcpLimits,
+        /// As they were set.
+        after: MptcpLimits,
+    },
 }
 
 impl Change {
-    fn of<'a>(found: &'a Found) -> impl Iterator<Item = Self> + 'a {
-        found.record.entries.iter().map(|entry| Self {
-            what: match entry {
-                Entry::Held(endpoint) => What::Added(endpoint.clone()),
-                Entry::Out { address, before } => What::TakenOut {
-                    address: *address,
-                    endpoint: before.clone(),
-                },
+    fn of(found: &Found, entry: &Entry) -> Self {
+        let what = match entry {
+            Entry::Held(endpoint) => What::Added(endpoint.clone()),
+            Entry::Replaced(endpoint) => What::Replaced(endpoint.clone()),
+            Entry::Out { address, before } => What::TakenOut {
+                address: *address,
+                endpoint: before.clone(),
             },
+            Entry::Setting {
+                name,
+                before,
+                after,
+            } => What::Setting {
+                name: setup::name_of(name),
+                before: before.clone(),
+                after: after.clone(),
+            },
+            Entry::Limits { before, after } => What::Limits {
+                before: *before,
+                after: *after,
+            },
+        };
+        Self {
+            what,
             process: found.record.process,
             alive: found.alive,
-        })
+            lasting: found.lasting,
+        }
     }
 }
 
@@ -134,9 +174,28 @@ impl fmt::Display for Change {
                     write!(f, " (endpoint {} {})", endpoint.id, endpoint.flags)?;
                 }
             }
+            What::Replaced(endpoint) => {
+                write!(
+                    f,
+                    "endpoint {} {} replaced",
+                    endpoint.address, endpoint.flags
+                )?;
+            }
+            What::Setting {
+                name,
+                before,
+                after,
+            } => write!(f, "{name} set from {before} to {after}")?,
+            What::Limits { before, after } => {
+                let (before, after) = (before.subflows, after.subflows);
+                write!(f, "limit of subflows set from {before} to {after}")?;
+            }
         }
-        let state = if self.alive { "" } else { ", which is dead" };
-        write!(f, " by process {}{state}", self.process)
+        match (self.lasting, self.alive) {
+            (true, _) => f.write_str(" by setup"),
+            (false, true) => write!(f, " by process {}", self.process),
+            (false, false) => write!(f, " by process {}, which is dead", self.process),
+        }
     }
 }
 
@@ -151,7 +210,11 @@ pub fn changes() -> io::Result<Vec<Change>> {
         return Ok(Vec::new());
     };
     let found = directory.records(namespace)?;
-    Ok(found.iter().flat_map(Change::of).collect())
+    let changes = found.iter().flat_map(|found| {
+        let entries = found.record.entries.iter();
+        entries.map(move |entry| Change::of(found, entry))
+    });
+    Ok(changes.collect())
 }
 
 /// Ends all leases of this process: for a program that is about to end with some of them alive, as in tasks that nobody
@@ -161,12 +224,13 @@ pub fn end_leases() {
 }
 
 /// Puts right what dead programs have left behind, and puts back what is taken out, though the program that did so lives.
-/// Endpoints that living programs hold stay. Gives what was done away with.
+/// Endpoints that living programs hold stay. What a [`Setup`] has changed is put back as it was. Gives what was done away
+/// with.
 ///
 /// # Errors
 ///
 /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`, if there is anything to do; those of
 /// files.
 pub fn undo() -> io::Result<Vec<Change>> {
-    place::undo()
+    undo::undo()
 }

@@ -1,5 +1,4 @@
-//! What this process keeps in each network namespace that it has leases in, and what has to be done when somebody,
-//! living or dead, keeps something no longer.
+//! What this process keeps in each network namespace that it has leases in.
 
 use std::fs::File;
 use std::io;
@@ -9,13 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use twinpath_socket::mptcp::{Endpoint, PathManager};
 
-use super::Change;
 use super::directory::{Directory, Found};
 use super::record::Entry;
+use super::settle::{denied, end, ensure, find, is_same, sweep, wish};
 
 /// The process in one network namespace. There is one while it has leases there.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     namespace: u64,
     /// Opened in the namespace, and of use for it wherever a lease is dropped.
     manager: PathManager,
@@ -37,7 +36,7 @@ enum Kind {
 /// Locked during every change: the order is this, then the directory.
 static PLACES: Mutex<Vec<Place>> = Mutex::new(Vec::new());
 
-fn places() -> MutexGuard<'static, Vec<Place>> {
+pub(super) fn places() -> MutexGuard<'static, Vec<Place>> {
     PLACES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -116,13 +115,17 @@ pub(super) fn hold(wanted: &Endpoint) -> io::Result<Option<Holding>> {
                 .unwrap_or(wanted)
                 .clone(),
         };
+        let this = (Kind::Held, address);
         place
-            .keep(&mut all, Entry::Held(endpoint), |manager, all| {
-                match wish(all, address) {
+            .keep(
+                &mut all,
+                this,
+                Entry::Held(endpoint),
+                |manager, all| match wish(all, address) {
                     Some(Some(endpoint)) => ensure(manager, &endpoint),
                     _ => Ok(()),
-                }
-            })
+                },
+            )
             .map(Some)
     })
 }
@@ -142,51 +145,14 @@ pub(super) fn take_out(address: IpAddr) -> io::Result<Holding> {
         let before = present
             .filter(|present| !is_ours(present))
             .or_else(|| all.iter().find_map(|it| it.out(address)?.cloned()));
-        place.keep(&mut all, Entry::Out { address, before }, |manager, _| {
+        let (this, entry) = ((Kind::Out, address), Entry::Out { address, before });
+        place.keep(&mut all, this, entry, |manager, _| {
             if let Some(present) = find(manager, address)? {
                 manager.remove(&present)?;
             }
             remove_first(manager, address)
         })
     })
-}
-
-pub(super) fn undo() -> io::Result<Vec<Change>> {
-    let _places = places();
-    let mut manager = PathManager::open()?;
-    let namespace = manager.namespace()?;
-    let Some(directory) = Directory::find()? else {
-        return Ok(Vec::new());
-    };
-    let mut all = directory.records(namespace)?;
-    let undone: Vec<_> = all
-        .iter()
-        .flat_map(Change::of)
-        .filter(|change| !change.alive || matches!(change.what, super::What::TakenOut { .. }))
-        .collect();
-    if undone.is_empty() {
-        return Ok(undone);
-    }
-    if !manager.may_change()? {
-        return Err(denied());
-    }
-    let mut ended = Vec::new();
-    for found in all.iter_mut().filter(|it| it.alive) {
-        let entries = &mut found.record.entries;
-        let (out, held) = entries
-            .drain(..)
-            .partition(|it| matches!(it, Entry::Out { .. }));
-        *entries = held;
-        ended.extend::<Vec<Entry>>(out);
-    }
-    let mut failure = sweep(&mut manager, &mut all);
-    for entry in &ended {
-        failure = end(&mut manager, &all, entry).err().or(failure);
-    }
-    for found in all.iter().filter(|it| it.alive) {
-        found.save()?;
-    }
-    failure.map_or(Ok(undone), Err)
 }
 
 /// Calls `act` with the place of this process in the namespace of `manager`, and the directory locked. A failure leaves
@@ -227,10 +193,10 @@ impl Place {
     fn keep(
         &mut self,
         all: &mut Vec<Found>,
+        (kind, address): (Kind, IpAddr),
         entry: Entry,
         act: impl FnOnce(&mut PathManager, &[Found]) -> io::Result<()>,
     ) -> io::Result<Holding> {
-        let (kind, address) = (Kind::of(&entry), entry.address());
         let own = self.own(all)?;
         own.record.put(entry);
         own.save()?;
@@ -274,7 +240,7 @@ impl Place {
     /// Does away with an entry of the record, and what it stands for.
     fn forget(&mut self, all: &mut [Found], kind: Kind, address: IpAddr) -> io::Result<()> {
         let own = self.own(all)?;
-        let is_this = |it: &Entry| it.address() == address && kind == Kind::of(it);
+        let is_this = |it: &Entry| kind.is_of(it) && it.address() == Some(address);
         let entries = &mut own.record.entries;
         // Somebody has undone it meanwhile if it is not there.
         let Some(index) = entries.iter().position(is_this) else {
@@ -316,109 +282,11 @@ impl Place {
 }
 
 impl Kind {
-    const fn of(entry: &Entry) -> Self {
-        match entry {
-            Entry::Held(_) => Self::Held,
-            Entry::Out { .. } => Self::Out,
-        }
-    }
-}
-
-impl Found {
-    fn held(&self, address: IpAddr) -> Option<&Endpoint> {
-        self.record.entries.iter().find_map(|entry| match entry {
-            Entry::Held(endpoint) if endpoint.address == address => Some(endpoint),
-            _ => None,
-        })
-    }
-
-    /// What somebody else had for an address that is taken out.
-    fn out(&self, address: IpAddr) -> Option<Option<&Endpoint>> {
-        self.record.entries.iter().find_map(|entry| match entry {
-            Entry::Out {
-                address: out,
-                before,
-            } if *out == address => Some(before.as_ref()),
-            _ => None,
-        })
-    }
-}
-
-/// What the records of the living say of an address: nothing, that it shall have no endpoint, or which one.
-fn wish(all: &[Found], address: IpAddr) -> Option<Option<Endpoint>> {
-    let living = || all.iter().filter(|it| it.alive);
-    if living().any(|it| it.out(address).is_some()) {
-        return Some(None);
-    }
-    living().find_map(|it| it.held(address)).cloned().map(Some)
-}
-
-/// Puts right what is over, so that the kernel has what the records say, in which it is not any more.
-fn end(manager: &mut PathManager, all: &[Found], entry: &Entry) -> io::Result<()> {
-    match (wish(all, entry.address()), entry) {
-        (None, Entry::Held(endpoint)) => {
-            let present = find(manager, endpoint.address)?;
-            // Somebody else's by now, if it is another one.
-            match present.filter(|present| is_same(present, endpoint)) {
-                Some(present) => manager.remove(&present),
-                None => Ok(()),
-            }
-        }
-        (Some(Some(endpoint)), Entry::Out { .. }) => ensure(manager, &endpoint),
-        #[rustfmt::skip]
-        (None, Entry::Out { before: Some(endpoint), .. }) => ensure(manager, endpoint),
-        _ => Ok(()),
-    }
-}
-
-/// Puts right what dead programs have left, and forgets them; the first failure is told, and its record stays.
-fn sweep(manager: &mut PathManager, all: &mut Vec<Found>) -> Option<io::Error> {
-    let (living, dead): (Vec<_>, Vec<_>) = all.drain(..).partition(|it| it.alive);
-    *all = living;
-    let mut failure = None;
-    for found in dead {
-        if let Err(error) = bury(manager, all, &found) {
-            let process = found.record.process;
-            log::warn!("what process {process} has left in MPTCP's path manager stays: {error}");
-            failure.get_or_insert(error);
-        }
-    }
-    failure
-}
-
-fn bury(manager: &mut PathManager, living: &[Found], dead: &Found) -> io::Result<()> {
-    // What is taken out comes back first: it is nothing that the program itself had added.
-    let is_out = |it: &&Entry| matches!(it, Entry::Out { .. });
-    let entries = &dead.record.entries;
-    let out = entries.iter().filter(is_out);
-    for entry in out.chain(entries.iter().filter(|it| !is_out(it))) {
-        end(manager, living, entry)?;
-    }
-    log::info!(
-        "put right what process {} had left in MPTCP's path manager",
-        dead.record.process
-    );
-    dead.remove()
-}
-
-fn find(manager: &mut PathManager, address: IpAddr) -> io::Result<Option<Endpoint>> {
-    let endpoints = manager.endpoints()?;
-    Ok(endpoints.into_iter().find(|it| it.address == address))
-}
-
-/// Has the kernel have that endpoint, unless the address has one.
-fn ensure(manager: &mut PathManager, endpoint: &Endpoint) -> io::Result<()> {
-    if find(manager, endpoint.address)?.is_some() {
-        return Ok(());
-    }
-    match manager.add(endpoint) {
-        // Its number is taken.
-        Err(_) if endpoint.id != 0 => {
-            let mut other = endpoint.clone();
-            other.id = 0;
-            manager.add(&other).map(drop)
-        }
-        added => added.map(drop),
+    const fn is_of(self, entry: &Entry) -> bool {
+        matches!(
+            (self, entry),
+            (Self::Held, Entry::Held(_)) | (Self::Out, Entry::Out { .. })
+        )
     }
 }
 
@@ -430,16 +298,4 @@ fn remove_first(manager: &mut PathManager, address: IpAddr) -> io::Result<()> {
         // The kernel is not content if there is no such connection.
         _ => Ok(()),
     }
-}
-
-/// Whether the kernel's endpoint is the one that was asked for, apart from the number that it got.
-fn is_same(one: &Endpoint, other: &Endpoint) -> bool {
-    (one.address, one.interface, one.flags) == (other.address, other.interface, other.flags)
-}
-
-fn denied() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        "changing MPTCP's path manager needs CAP_NET_ADMIN",
-    )
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use twinpath_socket::mptcp::{Endpoint, EndpointFlags};
+use twinpath_socket::mptcp::{Endpoint, EndpointFlags, MptcpLimits};
 
 /// The first line: what it is, and the version of the format.
 const HEAD: &str = "twinpath-mptcp 1";
@@ -31,20 +31,51 @@ pub(super) enum Entry {
         /// The endpoint that somebody else had for it.
         before: Option<Endpoint>,
     },
+    /// An endpoint of somebody else, instead of which there is one that is held.
+    Replaced(Endpoint),
+    /// A file in `/proc/sys/net`, by its name from there on.
+    Setting {
+        name: String,
+        before: String,
+        after: String,
+    },
+    /// The limits of the path manager.
+    Limits {
+        before: MptcpLimits,
+        after: MptcpLimits,
+    },
 }
 
 impl Entry {
-    pub(super) const fn address(&self) -> IpAddr {
+    pub(super) const fn address(&self) -> Option<IpAddr> {
         match self {
-            Self::Held(endpoint) => endpoint.address,
-            Self::Out { address, .. } => *address,
+            Self::Held(endpoint) | Self::Replaced(endpoint) => Some(endpoint.address),
+            Self::Out { address, .. } => Some(*address),
+            Self::Setting { .. } | Self::Limits { .. } => None,
         }
     }
 
-    /// Whether both are of the same kind, for the same address.
+    /// Whether both are of the same kind, and about the same.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-            && self.address() == other.address()
+        match (self, other) {
+            (Self::Setting { name: one, .. }, Self::Setting { name: other, .. }) => one == other,
+            _ => {
+                std::mem::discriminant(self) == std::mem::discriminant(other)
+                    && self.address() == other.address()
+            }
+        }
+    }
+
+    /// Takes over what was before `older`, which is like this one: it is what shall come back.
+    fn keep_before(&mut self, older: &Self) {
+        match (self, older) {
+            (Self::Replaced(this), Self::Replaced(older)) => this.clone_from(older),
+            (Self::Setting { before, .. }, Self::Setting { before: older, .. }) => {
+                before.clone_from(older);
+            }
+            (Self::Limits { before, .. }, Self::Limits { before: older, .. }) => *before = *older,
+            _ => {}
+        }
     }
 
     fn print(&self) -> String {
@@ -55,6 +86,19 @@ impl Entry {
                 ..
             } => format!("out {}", print(endpoint)),
             Self::Out { address, .. } => format!("out {address}"),
+            Self::Replaced(endpoint) => format!("replaced {}", print(endpoint)),
+            Self::Setting {
+                name,
+                before,
+                after,
+            } => format!("setting {name} {before} {after}"),
+            Self::Limits { before, after } => format!(
+                "limits {} {} {} {}",
+                before.subflows,
+                before.accepted_addresses,
+                after.subflows,
+                after.accepted_addresses
+            ),
         }
     }
 
@@ -62,6 +106,32 @@ impl Entry {
         let (kind, rest) = line.split_once(' ')?;
         match kind {
             "held" => parse(rest).map(Self::Held),
+            "replaced" => parse(rest).map(Self::Replaced),
+            "setting" => {
+                let words: Vec<_> = rest.split(' ').collect();
+                let [name, before, after] = words[..] else {
+                    return None;
+                };
+                Some(Self::Setting {
+                    name: name.into(),
+                    before: before.into(),
+                    after: after.into(),
+                })
+            }
+            "limits" => {
+                let numbers: Result<Vec<u32>, _> = rest.split(' ').map(str::parse).collect();
+                let [a, b, c, d] = numbers.ok()?[..] else {
+                    return None;
+                };
+                let limits = |subflows, accepted_addresses| MptcpLimits {
+                    subflows,
+                    accepted_addresses,
+                };
+                Some(Self::Limits {
+                    before: limits(a, b),
+                    after: limits(c, d),
+                })
+            }
             "out" if rest.contains(' ') => {
                 let before = parse(rest)?;
                 Some(Self::Out {
@@ -137,9 +207,12 @@ impl Record {
     }
 
     /// Adds an entry, or renews the one that is like it.
-    pub(super) fn put(&mut self, entry: Entry) {
+    pub(super) fn put(&mut self, mut entry: Entry) {
         match self.entries.iter_mut().find(|it| it.is_like(&entry)) {
-            Some(same) => *same = entry,
+            Some(same) => {
+                entry.keep_before(same);
+                *same = entry;
+            }
             None => self.entries.push(entry),
         }
     }
@@ -148,6 +221,21 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn setting(name: &str, before: &str, after: &str) -> Entry {
+        Entry::Setting {
+            name: name.into(),
+            before: before.into(),
+            after: after.into(),
+        }
+    }
+
+    const fn limits(subflows: u32) -> MptcpLimits {
+        MptcpLimits {
+            subflows,
+            accepted_addresses: 1,
+        }
+    }
 
     fn record() -> Record {
         let flags = EndpointFlags::SUBFLOW.with(EndpointFlags::BACKUP);
@@ -166,6 +254,16 @@ mod tests {
                 Entry::Out {
                     address: "198.51.100.8".parse().unwrap(),
                     before: None,
+                },
+                Entry::Replaced(Endpoint::new(
+                    "198.51.100.7".parse().unwrap(),
+                    0,
+                    EndpointFlags::SIGNAL,
+                )),
+                setting("mptcp/enabled", "0", "1"),
+                Entry::Limits {
+                    before: limits(0),
+                    after: limits(2),
                 },
             ],
         }
@@ -204,6 +302,26 @@ mod tests {
             endpoint.address = "198.51.100.8".parse().unwrap();
         }
         record.put(held);
+        assert_eq!(record.entries.len(), before + 1);
+    }
+
+    #[test]
+    fn what_was_before_the_first_change_is_kept() {
+        let mut record = record();
+        let before = record.entries.len();
+        record.put(setting("mptcp/enabled", "1", "2"));
+        record.put(Entry::Limits {
+            before: limits(2),
+            after: limits(4),
+        });
+        assert_eq!(record.entries.len(), before);
+        assert_eq!(record.entries[4], setting("mptcp/enabled", "0", "2"));
+        let kept = Entry::Limits {
+            before: limits(0),
+            after: limits(4),
+        };
+        assert_eq!(record.entries[5], kept);
+        record.put(setting("ipv4/conf/wwan0/rp_filter", "1", "2"));
         assert_eq!(record.entries.len(), before + 1);
     }
 }
