@@ -15,7 +15,7 @@ pub(super) mod names;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod no_mptcp;
 #[cfg(not(target_os = "linux"))]
-pub(super) mod no_runtime;
+pub(crate) mod no_runtime;
 #[cfg(not(any(target_os = "linux", target_vendor = "apple", windows)))]
 pub(super) mod silent;
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
