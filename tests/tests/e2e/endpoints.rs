@@ -1,5 +1,7 @@
 //! The kernel's endpoint for the backup: added for a connection where it is missing, and gone after it.
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use twinpath::mptcp::{Endpoint, EndpointFlags, What, changes, undo};
 use twinpath::{Mode, ModeReason, Peer, Protection, Unprotected};
 use twinpath_socket::mptcp::PathManager;
@@ -177,6 +179,33 @@ fn after_a_crash_the_next_process_or_undo_takes_the_endpoint_away() {
 }
 
 #[test]
+fn a_command_that_is_ended_with_open_connections_leaves_nothing_behind() {
+    scene().play(async |scene| {
+        let target = scene.address().to_string();
+        let listening = ["connect", &target, "--listen", "127.0.0.1:0"];
+        let mut command = Twinpath::start(scene.world.client(), &listening);
+        let line = command.says("listening on ").await;
+        let address = line.split_whitespace().last().unwrap();
+        let mut local = Vec::new();
+        for _ in 0..5 {
+            let connecting = TcpStream::connect(address);
+            let mut stream = soon("a local connection", connecting).await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+            let mut back = [0; 5];
+            soon("the echo", stream.read_exact(&mut back))
+                .await
+                .unwrap();
+            local.push(stream);
+        }
+        assert!(stand_by(scene), "{:?}", endpoints());
+        command.terminate().await;
+        assert_eq!(command.ends().await, 0, "{:#?}", command.said());
+        assert_eq!(endpoints(), []);
+        assert_eq!(changes().unwrap(), []);
+    });
+}
+
+#[test]
 fn an_endpoint_of_the_administrator_is_never_touched() {
     scene().play(async |scene| {
         scene.world.mptcp_endpoint_backup(CELLULAR).unwrap();
@@ -231,6 +260,24 @@ fn a_backup_that_changes_its_address_or_comes_back_protects_again() {
         let lost = Unprotected::BackupSubflowLost;
         claims(&mut client, Protection::Unprotected { reason: lost }).await;
         cellular.up().unwrap();
+        claims(&mut client, Protection::Protected).await;
+    });
+}
+
+#[test]
+fn the_endpoint_goes_when_the_budget_is_spent_and_comes_back_with_it() {
+    scene().play(async |scene| {
+        let connector = scene.connector().peer(Peer::Any).build().unwrap();
+        let target = scene.address().to_string();
+        let connecting = connector.connect(&target);
+        let mut client = Client::new(soon("the connect", connecting).await.unwrap());
+        claims(&mut client, Protection::Protected).await;
+        connector.set_budget(Some(0));
+        assert_eq!(endpoints(), []);
+        let lost = Unprotected::BackupSubflowLost;
+        claims(&mut client, Protection::Unprotected { reason: lost }).await;
+        connector.set_budget(None);
+        assert!(stand_by(scene));
         claims(&mut client, Protection::Protected).await;
     });
 }

@@ -70,6 +70,29 @@ impl Attended {
         self.lock().shared = Arc::downgrade(shared);
     }
 
+    /// Has the backup of `plan` stand by, if there is one and something may be spent on it. Gives what is not needed any
+    /// more.
+    fn stand_by(&self, state: &mut State, plan: &Plan) -> Vec<Lease> {
+        let is_alone = plan.path(Role::Primary).is_none();
+        let leases = match plan.path(Role::Backup).and_then(Path::interface) {
+            // The only path there is has no limit, and its subflow would go with the endpoint.
+            Some(backup) if is_alone || self.watch.may_spend() => match self.endpoints.hold(backup)
+            {
+                Ok(leases) => leases,
+                Err(reason) => {
+                    log::debug!("no MPTCP backup: {reason}");
+                    return Vec::new();
+                }
+            },
+            // When it comes back, the kernel joins again from an endpoint that is added anew, and from no other.
+            _ => {
+                self.endpoints.clear();
+                Vec::new()
+            }
+        };
+        std::mem::replace(&mut state.leases, leases)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,25 +111,11 @@ impl Watched for Attended {
             mandate,
             Some(&state.plan),
         );
-        let before = state.plan.path(Role::Backup).and_then(Path::interface);
-        let after = plan.path(Role::Backup).and_then(Path::interface);
-        let leases = match after {
-            _ if before == after => None,
-            // The kernel joins again from an endpoint that is added anew, and from no other.
-            None => {
-                self.endpoints.clear();
-                Some(Vec::new())
-            }
-            Some(backup) if self.watch.may_spend() => match self.endpoints.hold(backup) {
-                Ok(leases) => Some(leases),
-                Err(reason) => {
-                    log::debug!("no MPTCP backup: {reason}");
-                    None
-                }
-            },
-            Some(_) => None,
+        let interface = |plan: &Plan| plan.path(Role::Backup)?.interface().cloned();
+        let over = match interface(&state.plan) != interface(&plan) {
+            true => self.stand_by(&mut state, &plan),
+            false => Vec::new(),
         };
-        let over = leases.map(|leases| std::mem::replace(&mut state.leases, leases));
         learn(&mut state.ends, &plan);
         let ends = state.ends.clone();
         let infos = Role::ALL.map(|role| plan.path(role).map(|path| Arc::new(path.info())));
@@ -116,7 +125,13 @@ impl Watched for Attended {
         shared.set_paths(ends, infos);
     }
 
-    fn nudge(&self) {}
+    fn nudge(&self) {
+        let mut state = self.lock();
+        let plan = state.plan.clone();
+        let over = self.stand_by(&mut state, &plan);
+        drop(state);
+        drop(over);
+    }
 }
 
 impl Drop for Attended {

@@ -51,6 +51,9 @@ impl Lease {
     /// An endpoint for that address that somebody else has made (an administrator, NetworkManager) is used as it is:
     /// nothing is added, recorded or removed.
     ///
+    /// When the endpoint goes, the kernel closes every subflow that started at its address, of other programs as well and
+    /// be it their first one.
+    ///
     /// While the address is [taken out](Self::take_out), the endpoint is only noted.
     ///
     /// # Errors
