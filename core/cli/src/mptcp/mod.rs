@@ -1,5 +1,6 @@
 //! `twinpath mptcp`: what the kernel's MPTCP lacks for protected connections, and how it is changed and put back.
 
+mod endpoints;
 mod facts;
 mod findings;
 mod judge;
@@ -12,6 +13,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use twinpath::mptcp::{Setup, undo};
 use twinpath::{Interface, InterfaceKind};
+
+use twinpath_socket::mptcp::PathManager;
 
 use crate::exit::{self, Failure};
 use crate::values::parse_interface;
@@ -128,7 +131,11 @@ fn set_up(args: &SetupArgs) -> Result<(), Failure> {
 fn put_back() -> Result<(), Failure> {
     let undone = undo().map_err(|error| failed(&error))?;
     if undone.is_empty() {
-        return say("nothing to undo");
+        let may_change = PathManager::open().and_then(|mut manager| manager.may_change());
+        return say(match may_change {
+            Ok(false) => "nothing to undo of this user (what root has changed, only root sees)",
+            _ => "nothing to undo",
+        });
     }
     undone
         .iter()
