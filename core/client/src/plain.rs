@@ -3,12 +3,10 @@
 use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,7 +16,7 @@ use crate::clock;
 use crate::connection::Inner;
 use crate::driver::{ByteStream, LegStream};
 use crate::error::ErrorKind;
-use crate::kernel::{self, KernelRead, KernelWrite, SharedStream, Watcher};
+use crate::kernel::{self, Ends, KernelRead, KernelWrite, SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection, Unprotected};
 use crate::record::Record;
 use crate::stats::{ConnectionStats, ConnectionSummary};
@@ -60,10 +58,14 @@ impl Shared {
         Self::with(record, role)
     }
 
-    /// Looks at what the kernel says of an MPTCP connection; when to look again.
-    pub(crate) fn look(&self) -> Option<Duration> {
-        let watcher = self.kernel.get()?;
-        watcher.look(&mut self.record())
+    /// Looks at what the kernel says of an MPTCP connection.
+    pub(crate) fn look(&self) -> Option<kernel::Look> {
+        self.kernel.get()?.look(&mut self.record())
+    }
+
+    /// Of an MPTCP connection.
+    pub(crate) fn watcher(&self) -> Option<&Watcher> {
+        self.kernel.get()
     }
 
     /// Of a connection over kernel MPTCP, whose watcher tells of its subflows.
@@ -99,16 +101,15 @@ impl Shared {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept(kept));
     }
 
-    /// The primary path and the backup have these addresses and interfaces from now on.
-    pub(crate) fn set_paths(&self, ends: [Vec<IpAddr>; 2], infos: [Option<Arc<PathInfo>>; 2]) {
+    /// The primary path and the backup are these from now on.
+    pub(crate) fn set_paths(&self, ends: Ends) {
         let mut record = self.record();
-        for (role, info) in Role::ALL.into_iter().zip(infos) {
-            record.name_path(role, info);
+        for (role, path) in Role::ALL.into_iter().zip(&ends.paths) {
+            record.name_path(role, path.as_ref().map(|path| Arc::new(path.info())));
         }
         drop(record);
         if let Some(watcher) = self.kernel.get() {
-            let [primary, backup] = ends;
-            watcher.set_ends(primary, backup);
+            watcher.set_ends(ends);
         }
     }
 
@@ -117,13 +118,12 @@ impl Shared {
     }
 
     pub(crate) fn stats(&self, now: Time) -> ConnectionStats {
-        let kernel = self.kernel.get().and_then(Watcher::counters);
-        let active = kernel.map_or(self.role, |(_, active)| active);
-        self.record().stats(active, &self.counters(), now)
+        let (stats, active) = self.counters();
+        self.record().stats(active, &stats, now)
     }
 
     pub(crate) fn summary(&self, now: Time) -> ConnectionSummary {
-        let counters = self.counters();
+        let (counters, _) = self.counters();
         let mut record = self.record();
         match record.final_summary() {
             Some(summary) => summary.clone(),
@@ -159,29 +159,26 @@ impl Shared {
         polled
     }
 
-    fn counters(&self) -> Stats {
-        let (written, read) = (
-            self.written.load(Ordering::Relaxed),
-            self.read.load(Ordering::Relaxed),
-        );
+    /// The counters, and the path that carries the bytes.
+    fn counters(&self) -> (Stats, Role) {
         let mut stats = Stats {
-            written,
-            read,
+            written: self.written.load(Ordering::Relaxed),
+            read: self.read.load(Ordering::Relaxed),
             ..Stats::default()
         };
-        if let Some((paths, _)) = self.kernel.get().and_then(Watcher::counters) {
-            [stats.primary, stats.backup] = paths;
-            return stats;
+        let watcher = self.kernel.get();
+        if let Some(active) = watcher.and_then(|it| it.counters(&mut stats)) {
+            return (stats, active);
         }
         let path = match self.role {
             Role::Primary => &mut stats.primary,
             Role::Backup => &mut stats.backup,
         };
-        path.sent = written;
-        path.received = read;
+        path.sent = stats.written;
+        path.received = stats.read;
         path.legs = 1;
         path.up = true;
-        stats
+        (stats, self.role)
     }
 }
 
@@ -246,7 +243,7 @@ pub(crate) fn split_kernel(
     shared: &Arc<Shared>,
 ) -> (PlainRead, PlainWrite) {
     if shared.kernel.set(watcher).is_ok() {
-        kernel::watch(shared);
+        kernel::keep(shared);
     }
     let read = ReadStream::Kernel(KernelRead(Arc::clone(&stream)));
     halves(read, WriteStream::Kernel(KernelWrite(stream)), shared)

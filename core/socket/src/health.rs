@@ -42,6 +42,12 @@ pub struct TcpHealth {
     pub total_retrans: Option<u64>,
     /// Bytes sent again in the life of the connection.
     pub bytes_retrans: Option<u64>,
+    /// Segments with data sent in the life of the connection, those sent again included. Linux and
+    /// Android only.
+    pub data_segments_sent: Option<u32>,
+    /// Of these, segments that have arrived, as the peer has told in whichever order. Linux and
+    /// Android only.
+    pub delivered: Option<u32>,
     /// Time since an acknowledgement last arrived. Linux and Android only, in ms.
     pub last_ack_recv: Option<Duration>,
     /// Time since data last arrived. Linux and Android only, in ms.

@@ -8,6 +8,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -84,6 +85,31 @@ pub fn is_available() -> io::Result<()> {
 /// MPTCP.
 pub fn mptcp_info(stream: &TcpStream) -> io::Result<Option<MptcpInfo>> {
     sys::mptcp_info(stream)
+}
+
+/// Ends one subflow, as a RST from its peer would: what it has sent in vain goes on another one at
+/// once, and the kernel does not open it anew. The peer learns of it only if the path lets the RST
+/// through.
+///
+/// Source: `SOCK_DESTROY` (Linux 4.5, built with `CONFIG_INET_DIAG_DESTROY`).
+///
+/// # Errors
+///
+/// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`;
+/// [`NotFound`](io::ErrorKind::NotFound) if it is gone already; the kernel's.
+pub fn end_subflow(subflow: &Subflow) -> io::Result<()> {
+    sys::end_subflow(subflow.local, subflow.remote)
+}
+
+/// The peers of all established MPTCP subflows that start at that address, whichever program they
+/// belong to, and how long ago each was last heard: whether a path that is silent for one peer is so
+/// for all.
+///
+/// # Errors
+///
+/// The kernel's. Without `CAP_NET_ADMIN` it tells of none.
+pub fn last_heard_at(local: IpAddr) -> io::Result<Vec<(IpAddr, Duration)>> {
+    sys::last_heard_at(local)
 }
 
 /// An address of this machine that the path manager uses for MPTCP connections.

@@ -10,7 +10,7 @@ use super::builder::Options;
 use super::paths::Plan;
 use super::watch::{Watch, Watched};
 use crate::dialer::Path;
-use crate::kernel::Endpoints;
+use crate::kernel::{Endpoints, Ends};
 use crate::mptcp::Lease;
 use crate::plain;
 use crate::target::Target;
@@ -61,9 +61,9 @@ impl Attended {
         })
     }
 
-    /// The addresses of the primary path, and of the backup.
-    pub(super) fn ends(&self) -> [Vec<IpAddr>; 2] {
-        self.lock().ends.clone()
+    /// The paths at this end.
+    pub(super) fn ends(&self) -> Ends {
+        self.lock().ends()
     }
 
     pub(super) fn attach(&self, shared: &Arc<plain::Shared>) {
@@ -98,6 +98,17 @@ impl Attended {
     }
 }
 
+impl State {
+    fn ends(&self) -> Ends {
+        let [primary, backup] = self.ends.clone();
+        Ends {
+            primary,
+            backup,
+            paths: Role::ALL.map(|role| self.plan.path(role).cloned()),
+        }
+    }
+}
+
 impl Watched for Attended {
     fn refresh(self: Arc<Self>, interfaces: &[Interface], mandate: &Mandate) {
         let mut state = self.lock();
@@ -117,12 +128,11 @@ impl Watched for Attended {
             false => Vec::new(),
         };
         learn(&mut state.ends, &plan);
-        let ends = state.ends.clone();
-        let infos = Role::ALL.map(|role| plan.path(role).map(|path| Arc::new(path.info())));
         state.plan = plan;
+        let ends = state.ends();
         drop(state);
         drop(over);
-        shared.set_paths(ends, infos);
+        shared.set_paths(ends);
     }
 
     fn nudge(&self) {

@@ -312,8 +312,7 @@ impl Connector {
             plan,
             leases,
         );
-        let [primary, backup] = attended.ends();
-        let watcher = Watcher::of(&stream, role, primary, backup);
+        let watcher = Watcher::new(&stream, role, attended.ends());
         let shared = Arc::new(plain::Shared::over_kernel(mode, reason, role, infos));
         attended.attach(&shared);
         shared.keep(Arc::clone(&attended) as _);

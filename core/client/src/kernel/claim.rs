@@ -5,13 +5,16 @@ use std::net::IpAddr;
 use twinpath_proto::Role;
 use twinpath_socket::mptcp::{MptcpInfo, Subflow};
 
+use crate::dialer::Path;
 use crate::mode::{Protection, Unprotected};
 
-/// The addresses of the two paths at this end, which tell a subflow's path.
+/// The two paths at this end: their addresses, which tell a subflow's path, and how they are reached.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ends {
-    pub(super) primary: Vec<IpAddr>,
-    pub(super) backup: Vec<IpAddr>,
+pub(crate) struct Ends {
+    pub(crate) primary: Vec<IpAddr>,
+    pub(crate) backup: Vec<IpAddr>,
+    /// By which new subflows, and questions, leave: the primary, and the backup.
+    pub(crate) paths: [Option<Path>; 2],
 }
 
 impl Ends {
@@ -80,6 +83,7 @@ mod tests {
         let ends = Ends {
             primary: vec!["10.1.0.2".parse().unwrap()],
             backup: vec!["10.2.0.2".parse().unwrap()],
+            paths: [None, None],
         };
         let (wifi, cellular) = (subflow("10.1.0.2", true), subflow("10.2.0.2", true));
         let claims = |subflows: &[Subflow], joined| match claim(&info(subflows), &ends, joined) {

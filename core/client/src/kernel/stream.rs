@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 /// The socket, and the verdict of the watcher when the kernel keeps it to itself that nothing can move any more.
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub(crate) struct SharedStream {
     ended: AtomicBool,
     failed: AtomicBool,
     waiting: Mutex<[Option<Waker>; 2]>,
+    /// Nobody is looking closely: the next write is to be told.
+    is_resting: AtomicBool,
+    written: Arc<Notify>,
 }
 
 impl SharedStream {
@@ -25,6 +29,8 @@ impl SharedStream {
             ended: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             waiting: Mutex::default(),
+            is_resting: AtomicBool::new(false),
+            written: Arc::default(),
         })
     }
 
@@ -35,6 +41,16 @@ impl SharedStream {
     /// Whether the application has read the end of the stream.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Told of the first write after [`tell_of_writing`](Self::tell_of_writing).
+    pub(super) fn written(&self) -> Arc<Notify> {
+        Arc::clone(&self.written)
+    }
+
+    /// Nothing moves: whoever looks seldom now has to hear of the next write.
+    pub(super) fn tell_of_writing(&self) {
+        self.is_resting.store(true, Ordering::Release);
     }
 
     /// Fails whatever waits, and will wait, for the socket.
@@ -77,7 +93,15 @@ impl SharedStream {
             }
             match write(&self.tcp) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
+                result => {
+                    // A load first: the line of a flag that everybody writes would travel with each write.
+                    if self.is_resting.load(Ordering::Acquire)
+                        && self.is_resting.swap(false, Ordering::AcqRel)
+                    {
+                        self.written.notify_one();
+                    }
+                    return Poll::Ready(result);
+                }
             }
         }
     }

@@ -6,15 +6,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::time::sleep;
-use twinpath_proto::{LegDownReason, PathStats, Role, Time};
+use tokio::sync::Notify;
+use twinpath_proto::{FailoverReason, LegDownReason, PathStats, Role, Stats, Time};
 use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
 
 use super::claim::{Ends, claim, is_alive};
+use super::course::Course;
 use super::stream::SharedStream;
 use crate::clock;
 use crate::mode::{Mode, ModeReason, Protection, Unprotected};
-use crate::plain;
 use crate::record::Record;
 
 /// While bytes move, or a second subflow is awaited: what an answer shows has to be told within a second.
@@ -40,7 +40,7 @@ pub(crate) struct Watcher {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// What was last told of each path.
     paths: [PathStats; 2],
@@ -56,6 +56,9 @@ struct State {
     /// The connection is MPTCP no more.
     over: bool,
     unacked: u64,
+    /// The subflow that was found to be dead, by its address at this end.
+    condemned: Option<SocketAddr>,
+    course: Course,
 }
 
 /// A subflow that there is.
@@ -65,45 +68,76 @@ struct Seen {
     role: Role,
     sent: u64,
     received: u64,
+    /// Bytes of ours that have arrived.
+    arrived: u64,
     /// Established for the first time then.
     since: Option<Time>,
 }
 
+/// What a look has shown.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// When to look again.
+    pub(super) pause: Duration,
+    /// The subflow of the primary path that is, or should be, in use.
+    pub(super) primary: Option<Subflow>,
+    /// That of the backup.
+    pub(super) backup: Option<Subflow>,
+    /// Whether the primary has a subflow that answers.
+    pub(super) primary_lives: bool,
+    /// Where the connection goes.
+    pub(super) server: Option<SocketAddr>,
+    /// The paths at this end.
+    pub(super) ends: Ends,
+}
+
 impl Watcher {
-    pub(super) fn new(stream: &Arc<SharedStream>, role: Role, ends: Ends) -> Self {
+    /// Of a connection that begins on the path of that role.
+    pub(crate) fn new(stream: &Arc<SharedStream>, role: Role, ends: Ends) -> Self {
         Self {
             stream: Arc::downgrade(stream),
             ends: Mutex::new(ends),
             role,
             began: clock::now(),
-            state: Mutex::default(),
+            state: Mutex::new(State::of(Course::from(role, clock::now()))),
         }
     }
 
     /// The paths have these addresses from now on.
-    pub(crate) fn set_ends(&self, primary: Vec<std::net::IpAddr>, backup: Vec<std::net::IpAddr>) {
-        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = Ends { primary, backup };
+    pub(crate) fn set_ends(&self, ends: Ends) {
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
     }
 
-    fn ends(&self) -> Ends {
+    /// The addresses of both paths at this end, and how they are reached.
+    pub(super) fn ends(&self) -> Ends {
         let ends = self.ends.lock();
         ends.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The counters as of the last look, and the path that new bytes take; `None` of what is MPTCP no more.
-    pub(crate) fn counters(&self) -> Option<([PathStats; 2], Role)> {
+    /// Puts the counters as of the last look into `stats`, and gives the path that new bytes take; `None` of what is
+    /// MPTCP no more.
+    pub(crate) fn counters(&self, stats: &mut Stats) -> Option<Role> {
         let state = self.lock();
-        let [primary, backup] = &state.paths;
-        let active = if primary.up || !backup.up {
-            Role::Primary
-        } else {
-            Role::Backup
-        };
-        (!state.over).then_some((state.paths, active))
+        if state.over {
+            return None;
+        }
+        [stats.primary, stats.backup] = state.paths;
+        state.course.count(stats);
+        Some(state.active())
     }
 
-    /// Looks now, and tells what has changed. When to look again; `None` when there is nothing to look at any more.
-    pub(crate) fn look(&self, record: &mut Record) -> Option<Duration> {
+    /// Told when the application writes.
+    pub(super) fn written(&self) -> Option<Arc<Notify>> {
+        self.stream.upgrade().map(|stream| stream.written())
+    }
+
+    /// A subflow was found to be dead, or not to be so after all.
+    pub(super) fn condemn(&self, subflow: Option<SocketAddr>) {
+        self.lock().condemned = subflow;
+    }
+
+    /// Looks now, and tells what has changed. `None` when there is nothing to look at any more.
+    pub(crate) fn look(&self, record: &mut Record) -> Option<Look> {
         let stream = self.stream.upgrade()?;
         let mut state = self.lock();
         if state.over {
@@ -144,12 +178,32 @@ impl Watcher {
             let first = info.subflows.first() == Some(&*subflow);
             subflow.established &= first || state.is_settled(subflow, now);
             state.joined |= subflow.established && ends.role_of(subflow) == Some(Role::Backup);
+            subflow.established &= state.condemned != Some(subflow.local);
         }
         record.set_protection(claim(&settled, &ends, state.joined), now);
         let settling = settled.subflows != info.subflows;
         let awaited =
             gone || settling || !state.joined && now.saturating_since(self.began) < JOINING;
-        Some(if moved || awaited { BUSY } else { IDLE })
+        let newest = |role| {
+            let of_path = |it: &&Subflow| it.established && ends.role_of(it) == Some(role);
+            info.subflows.iter().rfind(of_path).copied()
+        };
+        let pause = if moved || awaited { BUSY } else { IDLE };
+        if pause == IDLE {
+            stream.tell_of_writing();
+        }
+        Some(Look {
+            pause,
+            primary: newest(Role::Primary),
+            backup: newest(Role::Backup),
+            primary_lives: state.paths[0].up,
+            server: info
+                .subflows
+                .iter()
+                .rfind(|it| !it.closed)
+                .map(|it| it.remote),
+            ends,
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -158,19 +212,45 @@ impl Watcher {
 }
 
 impl State {
+    fn of(course: Course) -> Self {
+        Self {
+            paths: Default::default(),
+            seen: Vec::new(),
+            before: Default::default(),
+            told: false,
+            joined: false,
+            gone_since: None,
+            over: false,
+            unacked: 0,
+            condemned: None,
+            course,
+        }
+    }
+
+    /// The path that new bytes take.
+    const fn active(&self) -> Role {
+        if self.paths[0].up || !self.paths[1].up {
+            Role::Primary
+        } else {
+            Role::Backup
+        }
+    }
+
     /// Takes the counters over, and tells of subflows that came or went. True if bytes move.
     fn count(&mut self, info: &MptcpInfo, ends: &Ends, record: &mut Record, now: Time) -> bool {
-        let mut moved = info.unacked > 0 || self.unacked > 0;
+        let due = info.unacked > 0 || self.unacked > 0;
         self.unacked = info.unacked;
         self.forget_the_gone(info);
         self.told = true;
+        let mut moved = [false; 2];
+        let condemned = self.condemned;
         for role in Role::ALL {
             let of_path = |it: &&Subflow| ends.role_of(it) == Some(role);
             for subflow in info.subflows.iter().filter(of_path) {
-                moved |= self.count_subflow(role, subflow, now);
+                moved[index(role)] |= self.count_subflow(role, subflow, now);
             }
             let on_path = || info.subflows.iter().filter(of_path);
-            let newest = on_path().rfind(|it| is_alive(it));
+            let newest = on_path().rfind(|it| is_alive(it) && condemned != Some(it.local));
             let reason = match on_path().any(|it| it.established) {
                 true => LegDownReason::Silent,
                 false => LegDownReason::Ended,
@@ -189,7 +269,23 @@ impl State {
                 record.subflow(role, (!path.up).then_some(reason));
             }
         }
-        moved
+        let reason = match info
+            .subflows
+            .iter()
+            .any(|it| it.established && ends.role_of(it) == Some(Role::Primary))
+        {
+            true => FailoverReason::Silent,
+            false => FailoverReason::LegLost,
+        };
+        let reason = if condemned.is_some() {
+            FailoverReason::Silent
+        } else {
+            reason
+        };
+        if let Some(event) = self.course.follow(self.active(), reason, moved, due, now) {
+            record.hear(event, now);
+        }
+        due || moved.contains(&true)
     }
 
     /// Keeps only the sums of subflows that the kernel lists no more.
@@ -215,13 +311,15 @@ impl State {
                 role,
                 sent: 0,
                 received: 0,
+                arrived: 0,
                 since: None,
             });
             self.seen.len() - 1
         });
         let seen = &mut self.seen[index];
-        let moved = (seen.sent, seen.received) != (sent, received);
-        (seen.sent, seen.received) = (sent, received);
+        let arrived = subflow.health.bytes_acked.unwrap_or_default();
+        let moved = (seen.arrived, seen.received) != (arrived, received);
+        (seen.sent, seen.received, seen.arrived) = (sent, received, arrived);
         if subflow.established {
             seen.since.get_or_insert(now);
         }
@@ -237,24 +335,6 @@ impl State {
             .and_then(|seen| seen.since)
             .is_some_and(|since| now.saturating_since(since) >= round_trips.max(SETTLING))
     }
-}
-
-/// Looks at a connection from now on, as long as it lives.
-pub(crate) fn watch(shared: &Arc<plain::Shared>) {
-    // At once, so that the connection never claims what nobody has looked at.
-    let Some(mut pause) = shared.look() else {
-        return;
-    };
-    let shared = Arc::downgrade(shared);
-    tokio::spawn(async move {
-        loop {
-            sleep(pause).await;
-            match shared.upgrade().and_then(|shared| shared.look()) {
-                Some(next) => pause = next,
-                None => return,
-            }
-        }
-    });
 }
 
 const fn index(role: Role) -> usize {

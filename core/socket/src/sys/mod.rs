@@ -42,12 +42,12 @@ pub(crate) use os::{
     set_notsent_lowat, set_user_timeout, tcp_health,
 };
 #[cfg(target_os = "linux")]
-pub(crate) use os::{MPTCP, PathManager, mptcp_info, runtime};
+pub(crate) use os::{MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info, runtime};
 #[cfg(unix)]
 pub(crate) use shared::descriptors::{OUT_OF_DESCRIPTORS, raise_descriptor_limit};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use shared::{
-    no_mptcp::{MPTCP, PathManager, mptcp_info},
+    no_mptcp::{MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info},
     no_runtime as runtime,
 };
 

@@ -17,7 +17,7 @@ use socket2::{SockRef, Socket};
 pub(crate) use self::{
     events::Events,
     list::interfaces,
-    mptcp::{PROTOCOL as MPTCP, PathManager, mptcp_info},
+    mptcp::{PROTOCOL as MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info},
     resolver::resolve,
 };
 use super::shared::clock;

@@ -1,6 +1,8 @@
 //! Platforms whose kernel has no MPTCP, or none that sockets can ask for.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -16,6 +18,14 @@ fn unsupported<T>() -> io::Result<T> {
 }
 
 pub(crate) fn mptcp_info(_stream: &TcpStream) -> io::Result<Option<MptcpInfo>> {
+    unsupported()
+}
+
+pub(crate) fn last_heard_at(_local: IpAddr) -> io::Result<Vec<(IpAddr, Duration)>> {
+    unsupported()
+}
+
+pub(crate) fn end_subflow(_local: SocketAddr, _remote: SocketAddr) -> io::Result<()> {
     unsupported()
 }
 

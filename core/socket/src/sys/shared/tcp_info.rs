@@ -124,6 +124,8 @@ pub(in crate::sys) fn health_of(info: &TcpInfo, length: usize, queued: Option<u6
         backoff: told!(info.backoff, length).map(u32::from),
         total_retrans: told!(info.total_retrans, length).map(u64::from),
         bytes_retrans: told!(info.bytes_retrans, length),
+        data_segments_sent: told!(info.data_segs_out, length),
+        delivered: told!(info.delivered, length),
         last_ack_recv: told!(info.last_ack_recv, length).map(millis),
         last_data_recv: told!(info.last_data_recv, length).map(millis),
         bytes_acked: told!(info.bytes_acked, length),
