@@ -52,7 +52,7 @@ impl Scene {
         world.server().sysctl("ipv4/conf/all/rp_filter", "1")?;
         choose_congestion_control(&world);
         serve(&world)?;
-        if contender == Contender::Kernel {
+        if contender == Contender::Kernel || contender == Contender::Watched {
             world.mptcp_endpoint_backup(CELLULAR)?;
         }
         Ok(Self {

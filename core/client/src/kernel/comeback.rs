@@ -85,11 +85,6 @@ impl Comeback {
         });
     }
 
-    /// Whether a path is waited for.
-    pub(super) const fn is_waiting(&self) -> bool {
-        self.lost.is_some()
-    }
-
     /// When there is something to do; `None` if nothing is lost.
     pub(super) fn pause(&self, now: Time) -> Option<Duration> {
         let lost = self.lost.as_ref()?;

@@ -3,14 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 
-use twinpath::{Connector, InterfaceSelector, Peer, ServiceType, Standby};
+use twinpath::{Connector, ConnectorBuilder, InterfaceSelector, Peer, ServiceType, Standby};
 
 use super::Line;
 use crate::bench::scene::{CELLULAR, WIFI};
 
-pub(super) async fn connect(gateway: SocketAddr, standby: Standby) -> io::Result<Line> {
-    let connector = Connector::builder()
-        .peer(Peer::Gateway)
+/// Of every connector here.
+pub(super) fn options(standby: Standby) -> ConnectorBuilder {
+    Connector::builder()
         .service(ServiceType::Handover)
         .standby(standby)
         // Nobody pays for these links.
@@ -18,6 +18,11 @@ pub(super) async fn connect(gateway: SocketAddr, standby: Standby) -> io::Result
         .respect_mandates(false)
         .primary(InterfaceSelector::name(WIFI))
         .backup(InterfaceSelector::name(CELLULAR))
+}
+
+pub(super) async fn connect(gateway: SocketAddr, standby: Standby) -> io::Result<Line> {
+    let connector = options(standby)
+        .peer(Peer::Gateway)
         .build()
         .map_err(io::Error::other)?;
     let connection = connector.connect(&gateway.to_string()).await?;

@@ -3,6 +3,7 @@
 mod emulated;
 mod kernel;
 mod plain;
+mod watched;
 
 use std::fmt;
 use std::io;
@@ -22,6 +23,8 @@ pub(super) enum Contender {
     Cold,
     /// Multipath TCP of the kernel, with the cellular link as a backup endpoint.
     Kernel,
+    /// The same, watched by Twinpath, which may change what the kernel does.
+    Watched,
     /// TCP.
     Plain,
 }
@@ -32,6 +35,7 @@ impl Contender {
             Self::Warm => "twinpath",
             Self::Cold => "twinpath, cold",
             Self::Kernel => "kernel MPTCP",
+            Self::Watched => "kernel + twinpath",
             Self::Plain => "plain TCP",
         }
     }
@@ -69,6 +73,7 @@ impl Contender {
             Self::Warm => emulated::connect(doors.gateway, Standby::Warm).await,
             Self::Cold => emulated::connect(doors.gateway, Standby::Cold).await,
             Self::Kernel => kernel::connect(doors.mptcp).await,
+            Self::Watched => watched::connect(doors.mptcp).await,
             Self::Plain => plain::connect(doors.plain).await,
         }
     }

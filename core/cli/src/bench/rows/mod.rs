@@ -113,7 +113,8 @@ impl Bench {
 
     /// Those of `contenders` that this machine has.
     fn present(&self, contenders: &[Contender]) -> Vec<Contender> {
-        let present = |it: &Contender| self.has_mptcp || *it != Contender::Kernel;
+        let over_mptcp = |it: &Contender| matches!(it, Contender::Kernel | Contender::Watched);
+        let present = |it: &Contender| self.has_mptcp || !over_mptcp(it);
         contenders.iter().copied().filter(present).collect()
     }
 
@@ -297,7 +298,7 @@ fn backup_is_as_it_should_be(contender: Contender, scene: &Scene) -> Result<(), 
     let cellular = scene.cellular.counters();
     let joined = cellular.down.delivered.syns > 0;
     match contender {
-        Contender::Warm | Contender::Kernel if !joined => {
+        Contender::Warm | Contender::Kernel | Contender::Watched if !joined => {
             Err(Trouble::new("the backup was not joined before the fault"))
         }
         Contender::Cold | Contender::Plain if cellular.up.offered.packets > 0 => {
