@@ -143,7 +143,13 @@ impl Row {
         found.map(|(_, runs)| runs)
     }
 
+    /// Of the contender that the target is for.
     pub(super) fn ours(&self) -> Option<&Runs> {
+        self.emulated().or_else(|| self.of(Contender::Watched))
+    }
+
+    /// Of a session with a gateway.
+    pub(super) fn emulated(&self) -> Option<&Runs> {
         self.of(Contender::Warm)
             .or_else(|| self.of(Contender::Cold))
     }

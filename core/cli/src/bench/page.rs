@@ -33,14 +33,18 @@ pub(super) fn html(rows: &[Row], bench: &Bench, took: Duration) -> String {
          <p class=\"lede\">What happens to a connection when Wi-Fi dies, beside kernel MPTCP and plain TCP: the same \
          service, the same links, the same faults at the same times.</p>\n"
     );
-    page.push_str("<section class=\"card wide\">\n<table class=\"results\">\n<thead><tr><th></th><th>target</th>\
-                   <th>twinpath</th><th>kernel MPTCP</th><th>plain TCP</th><th></th></tr></thead>\n<tbody>\n");
+    let head: String = table::HEAD.map(|it| format!("<th>{it}</th>")).concat();
+    let _ = writeln!(
+        page,
+        "<section class=\"card wide\">\n<table class=\"results\">\n<thead><tr>{head}</tr></thead>\n<tbody>"
+    );
     for row in rows {
-        let [what, target, ours, kernel, plain, verdict] = table::cells(row).map(|it| escape(&it));
+        let [what, target, ours, watched, kernel, plain, verdict] =
+            table::cells(row).map(|it| escape(&it));
         let class = if row.is_met() { "is-good" } else { "is-bad" };
         let _ = writeln!(
             page,
-            "<tr><td>{what}</td><td>{target}</td><td><b>{ours}</b></td><td>{kernel}</td><td>{plain}</td>\
+            "<tr><td>{what}</td><td>{target}</td><td><b>{ours}</b></td><td><b>{watched}</b></td><td>{kernel}</td><td>{plain}</td>\
              <td class=\"{class}\">{verdict}</td></tr>"
         );
     }
@@ -168,6 +172,7 @@ fn ticks(most: f64) -> Vec<f64> {
 const fn class(contender: Contender) -> &'static str {
     match contender {
         Contender::Warm | Contender::Cold => "wifi",
+        Contender::Watched => "both",
         Contender::Kernel => "cellular",
         Contender::Plain => "plain",
     }

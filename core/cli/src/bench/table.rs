@@ -7,10 +7,20 @@ use super::contenders::Contender;
 use super::measure::{Row, Runs};
 use super::rows::Bench;
 
-const HEAD: [&str; 6] = ["", "target", "twinpath", "kernel MPTCP", "plain TCP", ""];
+const COLUMNS: usize = 7;
+/// The heads of the columns.
+pub(super) const HEAD: [&str; COLUMNS] = [
+    "",
+    "target",
+    "twinpath",
+    "kernel + twinpath",
+    "kernel MPTCP",
+    "plain TCP",
+    "",
+];
 
 /// The cells of a row.
-pub(super) fn cells(row: &Row) -> [String; 6] {
+pub(super) fn cells(row: &Row) -> [String; COLUMNS] {
     let cell = |runs: Option<&Runs>| match runs {
         Some(runs) if runs.values().len() == 1 => row.unit.show(runs.median()),
         Some(runs) if !runs.is_empty() => format!(
@@ -23,7 +33,8 @@ pub(super) fn cells(row: &Row) -> [String; 6] {
     [
         row.what.to_owned(),
         row.target.show(row.unit),
-        cell(row.ours()),
+        cell(row.emulated()),
+        cell(row.of(Contender::Watched)),
         cell(row.of(Contender::Kernel)),
         cell(row.of(Contender::Plain)),
         row.verdict().to_owned(),
@@ -33,7 +44,7 @@ pub(super) fn cells(row: &Row) -> [String; 6] {
 pub(super) fn text(table: &[Row], bench: &Bench, took: Duration) -> String {
     let mut lines = vec![HEAD.map(str::to_owned)];
     lines.extend(table.iter().map(cells));
-    let mut widths = [0; 6];
+    let mut widths = [0; COLUMNS];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.chars().count().max(*width);
@@ -44,14 +55,18 @@ pub(super) fn text(table: &[Row], bench: &Bench, took: Duration) -> String {
         for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
             let _ = match column {
                 0 => write!(text, "{cell:<width$}"),
-                5 => write!(text, "  {cell}"),
+                _ if column == COLUMNS - 1 => write!(text, "  {cell}"),
                 _ => write!(text, "  {cell:>width$}"),
             };
         }
         text.truncate(text.trim_end().len());
         text.push('\n');
         if at == 0 {
-            let _ = writeln!(text, "{}", "-".repeat(widths.iter().sum::<usize>() + 10));
+            let _ = writeln!(
+                text,
+                "{}",
+                "-".repeat(widths.iter().sum::<usize>() + 2 * (COLUMNS - 1))
+            );
         }
     }
     text.push('\n');

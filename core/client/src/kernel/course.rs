@@ -73,6 +73,11 @@ impl Course {
         }
     }
 
+    /// Whether bytes should take another path than the one that carried them, and none has moved there yet.
+    pub(super) fn is_stalled(&self, active: Role) -> bool {
+        self.active != active
+    }
+
     pub(super) const fn count(&self, stats: &mut Stats) {
         stats.failovers = self.failovers;
         stats.failbacks = self.failbacks;

@@ -40,6 +40,9 @@ pub(super) enum Taken {
     Subflow,
 }
 
+/// A server that was heard within this time lives.
+const RECENT: Duration = Duration::from_secs(5);
+
 static OUTAGES: Mutex<Vec<Weak<Outage>>> = Mutex::new(Vec::new());
 
 impl Outage {
@@ -83,17 +86,18 @@ impl Outage {
     /// Has the kernel open subflows from that address again.
     pub(super) fn bring_back(&self) -> io::Result<()> {
         let mut state = self.lock();
-        let was_out = state.out.take().is_some();
-        if !was_out && state.back.is_some() {
-            // The kernel opens nothing from an endpoint that it has tried already.
-            if self.is_heard_by_others(self.address, Duration::from_secs(5))? {
-                return Ok(());
-            }
-            drop(Lease::take_out(self.address)?);
-            return Ok(());
-        }
+        let out = match state.out.take() {
+            Some(out) => out,
+            // Others do well with their subflows from there, which would be closed.
+            None if self.is_heard_by_others(self.address, RECENT)? => return Ok(()),
+            // The kernel opens nothing from an endpoint that it has tried already, only from a new one.
+            None => Lease::take_out(self.address)?,
+        };
         let endpoint = Endpoint::new(self.address, self.interface, EndpointFlags::SUBFLOW);
-        state.back = Some(Lease::hold(&endpoint)?);
+        // While it is out: else connections that still have a first subflow there would open a second one.
+        let back = Lease::hold(&endpoint);
+        drop(out);
+        state.back = Some(back?);
         Ok(())
     }
 

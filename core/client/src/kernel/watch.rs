@@ -12,6 +12,7 @@ use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
 
 use super::claim::{Ends, claim, is_alive};
 use super::course::Course;
+use super::detect::CLOSE;
 use super::stream::SharedStream;
 use crate::clock;
 use crate::mode::{Mode, ModeReason, Protection, Unprotected};
@@ -188,7 +189,12 @@ impl Watcher {
             let of_path = |it: &&Subflow| it.established && ends.role_of(it) == Some(role);
             info.subflows.iter().rfind(of_path).copied()
         };
-        let pause = if moved || awaited { BUSY } else { IDLE };
+        let stalled = state.course.is_stalled(state.active());
+        let pause = match (moved, awaited) {
+            (true, _) if stalled => CLOSE,
+            (false, false) => IDLE,
+            _ => BUSY,
+        };
         if pause == IDLE {
             stream.tell_of_writing();
         }

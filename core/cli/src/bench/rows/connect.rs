@@ -20,8 +20,8 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn measure(bench: &Bench) -> Vec<Row> {
-    use Contender::{Kernel, Plain, Warm};
-    let all = [Warm, Kernel, Plain];
+    use Contender::{Kernel, Plain, Warm, Watched};
+    let all = [Warm, Watched, Kernel, Plain];
     let collected = collect(bench, NAME, &all, Order::SideBySide, |contender, _| {
         one(contender, bench.patience())
     });

@@ -27,8 +27,8 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn measure(bench: &Bench) -> Vec<Row> {
-    use Contender::{Cold, Kernel, Plain, Warm};
-    let all = [Warm, Cold, Kernel, Plain];
+    use Contender::{Cold, Kernel, Plain, Warm, Watched};
+    let all = [Warm, Cold, Watched, Kernel, Plain];
     let collected = collect(bench, WARM, &all, Order::InTurn, |contender, run| {
         let phase = Duration::from_millis(100).mul_f64(bench.phase(run));
         one(contender, run, BEFORE + phase)
@@ -37,9 +37,12 @@ fn measure(bench: &Bench) -> Vec<Row> {
     let cold = "the same, with a cold backup";
     let target = |millis| (Unit::Millis, Target::MedianAtMost(millis));
     vec![
-        collected.row((WARM, what), target(150.0), &[Warm, Kernel, Plain], |it| {
-            *it
-        }),
+        collected.row(
+            (WARM, what),
+            target(150.0),
+            &[Warm, Watched, Kernel, Plain],
+            |it| *it,
+        ),
         collected.row((COLD, cold), target(350.0), &[Cold, Kernel, Plain], |it| {
             *it
         }),

@@ -16,10 +16,11 @@ const BEFORE: Duration = Duration::from_millis(1500);
 
 const SILENT_WARM: &str = "echo-silent";
 const SILENT_COLD: &str = "echo-silent-cold";
+const SILENT_WATCHED: &str = "echo-silent-kernel";
 const DOWN_WARM: &str = "echo-down";
 
 pub(super) const SILENT: Family = Family {
-    rows: &[SILENT_WARM, SILENT_COLD],
+    rows: &[SILENT_WARM, SILENT_COLD, SILENT_WATCHED],
     measure: silent,
 };
 
@@ -29,20 +30,21 @@ pub(super) const DOWN: Family = Family {
 };
 
 fn silent(bench: &Bench) -> Vec<Row> {
-    use Contender::{Cold, Kernel, Plain, Warm};
-    let all = [Warm, Cold, Kernel, Plain];
+    use Contender::{Cold, Kernel, Plain, Warm, Watched};
+    let all = [Warm, Cold, Watched, Kernel, Plain];
     let collected = measure(bench, SILENT_WARM, &all, |scene| {
         scene.wifi.blackhole(Direction::Both);
         Ok(())
     });
     let what = "worst message, echo every 10 ms, Wi-Fi falls silent";
     let cold = "the same, with a cold backup";
+    let watched = "the same, kernel MPTCP and whoever may tell it that a path is dead";
     let target = |millis| (Unit::Millis, Target::MedianAtMost(millis));
     vec![
         collected.row(
             (SILENT_WARM, what),
             target(130.0),
-            &[Warm, Kernel, Plain],
+            &[Warm, Watched, Kernel, Plain],
             |it| *it,
         ),
         collected.row(
@@ -51,12 +53,18 @@ fn silent(bench: &Bench) -> Vec<Row> {
             &[Cold, Kernel, Plain],
             |it| *it,
         ),
+        collected.row(
+            (SILENT_WATCHED, watched),
+            target(450.0),
+            &[Watched, Kernel],
+            |it| *it,
+        ),
     ]
 }
 
 fn down(bench: &Bench) -> Vec<Row> {
-    use Contender::{Kernel, Plain, Warm};
-    let all = [Warm, Kernel, Plain];
+    use Contender::{Kernel, Plain, Warm, Watched};
+    let all = [Warm, Watched, Kernel, Plain];
     let collected = measure(bench, DOWN_WARM, &all, |scene| Ok(scene.wifi.down()?));
     let what = "worst message, echo every 10 ms, the system takes Wi-Fi down";
     let target = (Unit::Millis, Target::MedianAtMost(90.0));

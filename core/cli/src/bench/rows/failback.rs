@@ -30,8 +30,8 @@ struct Back {
 }
 
 fn measure(bench: &Bench) -> Vec<Row> {
-    use Contender::{Kernel, Plain, Warm};
-    let all = [Warm, Kernel, Plain];
+    use Contender::{Kernel, Plain, Warm, Watched};
+    let all = [Warm, Watched, Kernel, Plain];
     let (spread, after) = if bench.quick { (2, 9) } else { (7, 12) };
     let (spread, after) = (Duration::from_secs(spread), Duration::from_secs(after));
     let collected = collect(bench, WHEN, &all, Order::SideBySide, |contender, run| {

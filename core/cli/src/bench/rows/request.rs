@@ -28,9 +28,9 @@ pub(super) const FAMILY: Family = Family {
 };
 
 fn measure(bench: &Bench) -> Vec<Row> {
-    use Contender::{Kernel, Plain, Warm};
+    use Contender::{Kernel, Plain, Warm, Watched};
     let dead = Duration::from_millis(if bench.quick { 1500 } else { 3000 });
-    let all = [Warm, Kernel, Plain];
+    let all = [Warm, Watched, Kernel, Plain];
     let collected = collect(bench, NAME, &all, Order::SideBySide, |contender, run| {
         let dead = dead.mul_f64(1.0 - 0.3 * bench.phase(run));
         one(contender, run, dead, bench.patience())
