@@ -195,6 +195,12 @@ impl Detector {
         self.condemned
     }
 
+    /// The system says that the path is gone. False if it was condemned before.
+    pub(super) fn give_up(&mut self) -> bool {
+        self.suspicion = None;
+        !std::mem::replace(&mut self.condemned, true)
+    }
+
     /// Whether the next look should come soon.
     pub(super) fn is_watchful(&self) -> bool {
         self.due.is_some() || self.suspicion.is_some() || !self.heard.is_empty()

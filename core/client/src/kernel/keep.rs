@@ -1,19 +1,20 @@
 //! Keeps a connection going: looks at it as long as it lives, finds out when its primary path has died, has the kernel
 //! leave it, and go back to it later. Without `CAP_NET_ADMIN` it only tells.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use twinpath_proto::{Role, Time};
-use twinpath_socket::Binding;
+use twinpath_proto::{FailoverReason, Role, Time};
 use twinpath_socket::mptcp::Subflow;
 
 use super::claim::Ends;
 use super::comeback::{Comeback, Step};
 use super::detect::{Answer, CLOSE, Detector, Order};
+use super::endpoints::usable;
 use super::outage::Outage;
 use super::probe;
 use super::watch::Look;
@@ -69,11 +70,11 @@ enum Purpose {
 impl Keeper {
     async fn run(mut self, first: Look) {
         let mut pause = self.step(&first);
-        let written = {
+        let stirred = {
             let shared = self.shared.upgrade();
-            shared.and_then(|shared| shared.watcher()?.written())
+            shared.and_then(|shared| shared.watcher()?.stirred())
         };
-        let Some(written) = written else {
+        let Some(stirred) = stirred else {
             return;
         };
         loop {
@@ -83,7 +84,7 @@ impl Keeper {
                         self.hear(purpose, answer);
                     }
                 }
-                () = written.notified() => {}
+                () = stirred.notified() => {}
                 () = sleep(pause) => {}
             }
             let Some(look) = self.shared.upgrade().and_then(|shared| shared.look()) else {
@@ -96,17 +97,30 @@ impl Keeper {
     /// Does what is to be done after a look. When to look again.
     fn step(&mut self, look: &Look) -> Duration {
         let now = clock::now();
+        let was_gone = self.path(Role::Primary).is_none();
         self.ends = look.ends.clone();
         self.server = look.server.or(self.server);
         let mut pause = look.pause;
-        if let Some(primary) = look.primary.filter(|_| self.can_fail_over()) {
-            self.detect(&primary, look.backup.as_ref(), now);
-            if self.detector.is_watchful() {
-                pause = pause.min(CLOSE);
+        if let Some(primary) = &look.primary {
+            match [Role::Primary, Role::Backup].map(|role| self.path(role).is_some()) {
+                [true, true] => {
+                    self.detect(primary, look.backup.as_ref(), now);
+                    if self.detector.is_watchful() {
+                        pause = pause.min(CLOSE);
+                    }
+                }
+                // The system says so; nobody has to be asked.
+                [false, true] if look.backup.is_some() && self.detector.give_up() => {
+                    self.condemn(primary, FailoverReason::PathGone, Duration::ZERO);
+                }
+                _ => {}
             }
         }
         self.comeback.set_lost(!look.primary_lives, now);
-        if self.is_allowed {
+        if was_gone {
+            self.comeback.hurry(now);
+        }
+        if self.is_allowed && self.path(Role::Primary).is_some() {
             match self.comeback.poll(now) {
                 Some(Step::Ask) => self.ask(Purpose::Comeback, Role::Primary),
                 Some(Step::BringBack) => self.bring_back(),
@@ -117,8 +131,12 @@ impl Keeper {
         pause.max(Duration::from_millis(1))
     }
 
-    fn can_fail_over(&self) -> bool {
-        self.ends.paths.iter().all(Option::is_some)
+    const fn path(&self, role: Role) -> Option<&Path> {
+        let [primary, backup] = &self.ends.paths;
+        match role {
+            Role::Primary => primary.as_ref(),
+            Role::Backup => backup.as_ref(),
+        }
     }
 
     fn detect(&mut self, primary: &Subflow, backup: Option<&Subflow>, now: Time) {
@@ -138,15 +156,19 @@ impl Keeper {
         while let Some(order) = self.detector.poll(now) {
             match order {
                 Order::Ask(role) => self.ask(Purpose::Suspicion(role), role),
-                Order::Condemn(silence) => self.condemn(primary, silence),
+                Order::Condemn(silence) => {
+                    let millis = silence.as_millis();
+                    log::debug!(
+                        "the primary path is silent for {millis} ms while the backup answers"
+                    );
+                    self.condemn(primary, FailoverReason::Silent, silence);
+                }
             }
         }
     }
 
-    fn condemn(&mut self, primary: &Subflow, silence: Duration) {
-        let millis = silence.as_millis();
-        log::debug!("the primary path is silent for {millis} ms while the backup answers");
-        self.tell_condemned(Some(primary.local));
+    fn condemn(&mut self, primary: &Subflow, reason: FailoverReason, silence: Duration) {
+        self.tell_condemned(Some((primary.local, reason)));
         if !self.is_allowed {
             return;
         }
@@ -164,30 +186,21 @@ impl Keeper {
         }
     }
 
-    fn tell_condemned(&self, subflow: Option<SocketAddr>) {
+    fn tell_condemned(&self, subflow: Option<(SocketAddr, FailoverReason)>) {
         let shared = self.shared.upgrade();
         if let Some(watcher) = shared.as_ref().and_then(|shared| shared.watcher()) {
             watcher.condemn(subflow);
         }
     }
 
-    fn outage(&mut self, primary: &Subflow) -> std::io::Result<Arc<Outage>> {
-        let interface = self.ends.paths[0].as_ref().and_then(Path::interface);
-        let outage = Outage::of(primary.local.ip(), interface.map_or(0, |it| it.index))?;
+    fn outage(&mut self, primary: &Subflow) -> io::Result<Arc<Outage>> {
+        let outage = Outage::of(primary.local.ip())?;
         self.outage = Some(Arc::clone(&outage));
         Ok(outage)
     }
 
     fn bring_back(&mut self) {
-        let outage = match &self.outage {
-            Some(outage) => Ok(Arc::clone(outage)),
-            // Somebody else took it out, or the connection began on the backup.
-            None => self.outage_of_path(),
-        };
-        match outage.and_then(|outage| {
-            outage.bring_back()?;
-            Ok(outage)
-        }) {
+        match self.open_anew() {
             Ok(outage) => {
                 log::debug!("the primary path answers again, and the kernel may use it");
                 self.outage = Some(outage);
@@ -199,25 +212,25 @@ impl Keeper {
         }
     }
 
-    /// By the address of the primary's interface that leads to the server.
-    fn outage_of_path(&self) -> std::io::Result<Arc<Outage>> {
-        let missing = || std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-        let interface = self.ends.paths[0].as_ref().and_then(Path::interface);
+    /// From the address that the primary's interface has by now.
+    fn open_anew(&self) -> io::Result<Arc<Outage>> {
+        let missing = || io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let interface = self.path(Role::Primary).and_then(Path::interface);
         let (interface, server) = interface.zip(self.server).ok_or_else(missing)?;
-        let mut addresses = interface.addresses.iter();
-        let fitting = addresses.find(|it| it.is_ipv4() == server.is_ipv4());
-        Outage::of(*fitting.ok_or_else(missing)?, interface.index)
+        let usable = usable(&interface.addresses);
+        let fitting = usable.iter().find(|it| it.is_ipv4() == server.is_ipv4());
+        let outage = Outage::of(*fitting.ok_or_else(missing)?)?;
+        outage.bring_back(interface.index)?;
+        Ok(outage)
     }
 
     fn ask(&mut self, purpose: Purpose, role: Role) {
         let Some(server) = self.server else {
             return;
         };
-        let path = match role {
-            Role::Primary => &self.ends.paths[0],
-            Role::Backup => &self.ends.paths[1],
+        let Some(binding) = self.path(role).map(Path::binding) else {
+            return;
         };
-        let binding = path.as_ref().map_or(Binding::Unbound, Path::binding);
         self.questions
             .spawn(async move { (purpose, probe::ask(binding, server).await) });
     }

@@ -18,8 +18,6 @@ use crate::mptcp::Lease;
 pub(super) struct Outage {
     namespace: u64,
     address: IpAddr,
-    /// The index of its interface.
-    interface: u32,
     state: Mutex<State>,
 }
 
@@ -47,7 +45,7 @@ static OUTAGES: Mutex<Vec<Weak<Outage>>> = Mutex::new(Vec::new());
 
 impl Outage {
     /// What there is of that address, or could be.
-    pub(super) fn of(address: IpAddr, interface: u32) -> io::Result<Arc<Self>> {
+    pub(super) fn of(address: IpAddr) -> io::Result<Arc<Self>> {
         let namespace = PathManager::open()?.namespace()?;
         let mut all = OUTAGES.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|it| it.strong_count() > 0);
@@ -58,7 +56,6 @@ impl Outage {
         let new = Arc::new(Self {
             namespace,
             address,
-            interface,
             state: Mutex::default(),
         });
         all.push(Arc::downgrade(&new));
@@ -83,8 +80,8 @@ impl Outage {
         Ok(Taken::Address)
     }
 
-    /// Has the kernel open subflows from that address again.
-    pub(super) fn bring_back(&self) -> io::Result<()> {
+    /// Has the kernel open subflows from that address again, by the interface of that index.
+    pub(super) fn bring_back(&self, interface: u32) -> io::Result<()> {
         let mut state = self.lock();
         let out = match state.out.take() {
             Some(out) => out,
@@ -93,7 +90,7 @@ impl Outage {
             // The kernel opens nothing from an endpoint that it has tried already, only from a new one.
             None => Lease::take_out(self.address)?,
         };
-        let endpoint = Endpoint::new(self.address, self.interface, EndpointFlags::SUBFLOW);
+        let endpoint = Endpoint::new(self.address, interface, EndpointFlags::SUBFLOW);
         // While it is out: else connections that still have a first subflow there would open a second one.
         let back = Lease::hold(&endpoint);
         drop(out);

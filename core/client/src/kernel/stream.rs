@@ -19,7 +19,7 @@ pub(crate) struct SharedStream {
     waiting: Mutex<[Option<Waker>; 2]>,
     /// Nobody is looking closely: the next write is to be told.
     is_resting: AtomicBool,
-    written: Arc<Notify>,
+    stirred: Arc<Notify>,
 }
 
 impl SharedStream {
@@ -30,7 +30,7 @@ impl SharedStream {
             failed: AtomicBool::new(false),
             waiting: Mutex::default(),
             is_resting: AtomicBool::new(false),
-            written: Arc::default(),
+            stirred: Arc::default(),
         })
     }
 
@@ -43,9 +43,14 @@ impl SharedStream {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Told of the first write after [`tell_of_writing`](Self::tell_of_writing).
-    pub(super) fn written(&self) -> Arc<Notify> {
-        Arc::clone(&self.written)
+    /// Told of the first write after [`tell_of_writing`](Self::tell_of_writing), and of [`stir`](Self::stir).
+    pub(super) fn stirred(&self) -> Arc<Notify> {
+        Arc::clone(&self.stirred)
+    }
+
+    /// Something has changed: it is time to look.
+    pub(super) fn stir(&self) {
+        self.stirred.notify_one();
     }
 
     /// Nothing moves: whoever looks seldom now has to hear of the next write.
@@ -98,7 +103,7 @@ impl SharedStream {
                     if self.is_resting.load(Ordering::Acquire)
                         && self.is_resting.swap(false, Ordering::AcqRel)
                     {
-                        self.written.notify_one();
+                        self.stir();
                     }
                     return Poll::Ready(result);
                 }

@@ -57,8 +57,8 @@ struct State {
     /// The connection is MPTCP no more.
     over: bool,
     unacked: u64,
-    /// The subflow that was found to be dead, by its address at this end.
-    condemned: Option<SocketAddr>,
+    /// The subflow that was found to be dead, by its address at this end, and why.
+    condemned: Option<(SocketAddr, FailoverReason)>,
     course: Course,
 }
 
@@ -107,6 +107,9 @@ impl Watcher {
     /// The paths have these addresses from now on.
     pub(crate) fn set_ends(&self, ends: Ends) {
         *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+        if let Some(stream) = self.stream.upgrade() {
+            stream.stir();
+        }
     }
 
     /// The addresses of both paths at this end, and how they are reached.
@@ -127,13 +130,13 @@ impl Watcher {
         Some(state.active())
     }
 
-    /// Told when the application writes.
-    pub(super) fn written(&self) -> Option<Arc<Notify>> {
-        self.stream.upgrade().map(|stream| stream.written())
+    /// Told when it is time to look.
+    pub(super) fn stirred(&self) -> Option<Arc<Notify>> {
+        self.stream.upgrade().map(|stream| stream.stirred())
     }
 
-    /// A subflow was found to be dead, or not to be so after all.
-    pub(super) fn condemn(&self, subflow: Option<SocketAddr>) {
+    /// A subflow was found to be dead, for this reason, or not to be so after all.
+    pub(super) fn condemn(&self, subflow: Option<(SocketAddr, FailoverReason)>) {
         self.lock().condemned = subflow;
     }
 
@@ -179,7 +182,7 @@ impl Watcher {
             let first = info.subflows.first() == Some(&*subflow);
             subflow.established &= first || state.is_settled(subflow, now);
             state.joined |= subflow.established && ends.role_of(subflow) == Some(Role::Backup);
-            subflow.established &= state.condemned != Some(subflow.local);
+            subflow.established &= !state.is_condemned(subflow);
         }
         record.set_protection(claim(&settled, &ends, state.joined), now);
         let settling = settled.subflows != info.subflows;
@@ -249,14 +252,13 @@ impl State {
         self.forget_the_gone(info);
         self.told = true;
         let mut moved = [false; 2];
-        let condemned = self.condemned;
         for role in Role::ALL {
             let of_path = |it: &&Subflow| ends.role_of(it) == Some(role);
             for subflow in info.subflows.iter().filter(of_path) {
                 moved[index(role)] |= self.count_subflow(role, subflow, now);
             }
             let on_path = || info.subflows.iter().filter(of_path);
-            let newest = on_path().rfind(|it| is_alive(it) && condemned != Some(it.local));
+            let newest = on_path().rfind(|it| is_alive(it) && !self.is_condemned(it));
             let reason = match on_path().any(|it| it.established) {
                 true => LegDownReason::Silent,
                 false => LegDownReason::Ended,
@@ -275,23 +277,21 @@ impl State {
                 record.subflow(role, (!path.up).then_some(reason));
             }
         }
-        let reason = match info
-            .subflows
-            .iter()
-            .any(|it| it.established && ends.role_of(it) == Some(Role::Primary))
-        {
-            true => FailoverReason::Silent,
-            false => FailoverReason::LegLost,
-        };
-        let reason = if condemned.is_some() {
-            FailoverReason::Silent
-        } else {
-            reason
+        let is_silent = |it: &Subflow| it.established && ends.role_of(it) == Some(Role::Primary);
+        let reason = match self.condemned {
+            Some((_, reason)) => reason,
+            None if info.subflows.iter().any(is_silent) => FailoverReason::Silent,
+            None => FailoverReason::LegLost,
         };
         if let Some(event) = self.course.follow(self.active(), reason, moved, due, now) {
             record.hear(event, now);
         }
         due || moved.contains(&true)
+    }
+
+    fn is_condemned(&self, subflow: &Subflow) -> bool {
+        self.condemned
+            .is_some_and(|(local, _)| local == subflow.local)
     }
 
     /// Keeps only the sums of subflows that the kernel lists no more.
