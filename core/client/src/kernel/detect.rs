@@ -10,13 +10,11 @@ use std::time::Duration;
 use twinpath_proto::{Role, Time};
 use twinpath_socket::TcpHealth;
 
+use super::silence::{Counted, Silence, Timing};
+
 /// How often the counters are looked at while an answer is due.
 pub(super) const CLOSE: Duration = Duration::from_millis(10);
 
-/// The shortest silence that is suspicious: peers put off an acknowledgement by 40 ms.
-const SUSPICIOUS: Duration = Duration::from_millis(50);
-/// What a condemned path has been silent for beyond the round trips in which it should have answered.
-const GRACE: Duration = Duration::from_millis(100);
 /// Between two questions.
 const BETWEEN: Duration = Duration::from_millis(30);
 /// Questions per path and suspicion.
@@ -55,10 +53,9 @@ pub(super) enum Answer {
 /// Of one primary subflow.
 #[derive(Debug, Default)]
 pub(super) struct Detector {
-    last: Option<Counted>,
-    timing: Timing,
-    /// Something of ours is on its way, and nothing of it has arrived since.
-    due: Option<Due>,
+    silence: Silence,
+    /// What the backup's subflow has brought.
+    backup: Option<Counted>,
     /// When bytes came, in the last second.
     heard: VecDeque<Time>,
     /// The path has answered a question: as good as progress.
@@ -66,23 +63,6 @@ pub(super) struct Detector {
     suspicion: Option<Suspicion>,
     needless: VecDeque<Time>,
     condemned: bool,
-}
-
-/// Counters that grow while all is well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Counted {
-    delivered: u32,
-    acknowledged: u64,
-    received: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Due {
-    since: Time,
-    /// Segments that had been sent then.
-    segments: u32,
-    /// Segments that were sent since and have not arrived.
-    unanswered: usize,
 }
 
 #[derive(Debug)]
@@ -98,79 +78,25 @@ struct Suspicion {
     backup: Option<Counted>,
 }
 
-/// From the primary's round trips.
-#[derive(Debug, Clone, Copy, Default)]
-struct Timing {
-    srtt: Duration,
-    rttvar: Duration,
-}
-
-impl Timing {
-    /// A silence of that length is suspicious.
-    fn suspicious(self) -> Duration {
-        let late = (self.srtt * 2).max(self.srtt + self.rttvar * 4);
-        (late + Duration::from_millis(10)).max(SUSPICIOUS)
-    }
-
-    /// A path that has been silent for that long may be condemned.
-    fn condemning(self) -> Duration {
-        (self.srtt * 3).max(self.srtt + self.rttvar * 4) + GRACE
-    }
-
-    /// A question should have been answered by then.
-    fn answering(self) -> Duration {
-        (self.srtt + self.rttvar * 4).max(BETWEEN)
-    }
-}
-
 impl Detector {
     /// Takes the counters of both subflows in.
     pub(super) fn look(&mut self, primary: &TcpHealth, backup: Option<&TcpHealth>, now: Time) {
-        self.timing = Timing {
-            srtt: primary.srtt.unwrap_or_default(),
-            rttvar: primary.rttvar.unwrap_or_default(),
-        };
-        let counted = Counted::of(primary);
-        let segments = primary.data_segments_sent.unwrap_or_default();
-        let last = *self.last.get_or_insert(counted);
-        self.last = Some(counted);
-        let arrived =
-            (counted.delivered, counted.acknowledged) != (last.delivered, last.acknowledged);
-        let heard = counted.received != last.received;
-        if arrived || (heard && self.due.is_none()) {
+        let was_due = self.silence.due().is_some();
+        let progress = self.silence.look(primary, now);
+        if progress.arrived || (progress.heard && !was_due) {
             self.acquit(now);
         }
-        while self
-            .heard
-            .front()
-            .is_some_and(|at| now.saturating_since(*at) > SECOND)
-        {
+        let is_old = |at: &Time| now.saturating_since(*at) > SECOND;
+        while self.heard.front().is_some_and(is_old) {
             self.heard.pop_front();
         }
-        if heard {
+        if progress.heard {
             self.heard.push_back(now);
         }
-        match &mut self.due {
-            _ if primary.unacked.unwrap_or_default() == 0 => self.due = None,
-            Some(due) if !arrived => {
-                due.unanswered = segments.wrapping_sub(due.segments) as usize;
-            }
-            due => {
-                // What was sent before the first look is on its way as well.
-                let unanswered = if due.is_none() { 1 } else { 0 };
-                *due = Some(Due {
-                    since: now,
-                    segments: segments.wrapping_sub(unanswered),
-                    unanswered: unanswered as usize,
-                });
-            }
-        }
-        let backup = backup.map(Counted::of);
+        self.backup = backup.map(Counted::of);
         if let Some(suspicion) = &mut self.suspicion {
-            let was = *suspicion
-                .backup
-                .get_or_insert_with(|| backup.unwrap_or(counted));
-            suspicion.backup_answers |= backup.is_some_and(|it| it != was);
+            let both = suspicion.backup.zip(self.backup);
+            suspicion.backup_answers |= both.is_some_and(|(was, is)| was != is);
         }
     }
 
@@ -203,7 +129,7 @@ impl Detector {
 
     /// Whether the next look should come soon.
     pub(super) fn is_watchful(&self) -> bool {
-        self.due.is_some() || self.suspicion.is_some() || !self.heard.is_empty()
+        self.silence.due().is_some() || self.suspicion.is_some() || !self.heard.is_empty()
     }
 
     /// What is to be done now; to be called until there is nothing more.
@@ -211,7 +137,7 @@ impl Detector {
         if self.condemned {
             return None;
         }
-        let timing = self.timing;
+        let timing = self.silence.timing;
         let Some(suspicion) = &mut self.suspicion else {
             let since = self.suspicious_since(now)?;
             self.suspicion = Some(Suspicion {
@@ -220,13 +146,13 @@ impl Detector {
                 asked: Default::default(),
                 gone: false,
                 backup_answers: false,
-                backup: None,
+                backup: self.backup,
             });
             return self.poll(now);
         };
         let silence = now.saturating_since(suspicion.since);
-        let enough = match self.due {
-            Some(due) if due.unanswered > FEW => FEW,
+        let enough = match self.silence.due() {
+            Some(due) if due.unanswered as usize > FEW => FEW,
             _ => MORE,
         };
         let in_vain = suspicion.in_vain(now, timing);
@@ -250,13 +176,14 @@ impl Detector {
         }
         let patient = self.needless.len() >= NEEDLESS;
         let answered = self.answered.unwrap_or(Time::ZERO);
-        if let Some(due) = self.due {
+        let timing = self.silence.timing;
+        if let Some(due) = self.silence.due() {
             let since = due.since.max(answered);
             // A path that has just answered is believed for longer.
             let limit = if patient || answered > due.since {
-                self.timing.condemning()
+                timing.condemning()
             } else {
-                self.timing.suspicious()
+                timing.suspicious()
             };
             return (now.saturating_since(since) >= limit).then_some(since);
         }
@@ -265,7 +192,7 @@ impl Detector {
             return None;
         }
         let usual = last.saturating_since(first) / (self.heard.len() as u32 - 1);
-        let limit = self.timing.suspicious().max(usual * 4);
+        let limit = timing.suspicious().max(usual * 4);
         (now.saturating_since(last) >= limit).then_some(last)
     }
 
@@ -275,16 +202,6 @@ impl Detector {
             self.needless.push_back(now);
         }
         self.condemned = false;
-    }
-}
-
-impl Counted {
-    fn of(health: &TcpHealth) -> Self {
-        Self {
-            delivered: health.delivered.unwrap_or_default(),
-            acknowledged: health.bytes_acked.unwrap_or_default(),
-            received: health.bytes_received.unwrap_or_default(),
-        }
     }
 }
 
@@ -309,11 +226,293 @@ impl Suspicion {
             primary.push_back(now);
             return Some(Role::Primary);
         }
-        let unanswered = self.gone || now.saturating_since(self.began) >= timing.answering();
+        let unanswered =
+            self.gone || now.saturating_since(self.began) >= timing.answering().max(BETWEEN);
         if unanswered && !self.backup_answers && due(backup, Duration::from_millis(200)) {
             backup.push_back(now);
             return Some(Role::Backup);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two paths and a stream of messages, looked at every 10 ms.
+    struct World {
+        now: u64,
+        detector: Detector,
+        primary: TcpHealth,
+        backup: TcpHealth,
+        /// Messages that are on their way, with the time at which their acknowledgement is due.
+        flying: VecDeque<u64>,
+        /// Answers that are on their way.
+        answers: Vec<(u64, Role, Answer)>,
+        asked: [usize; 2],
+    }
+
+    /// What is done to the world.
+    #[derive(Clone, Copy)]
+    struct Weather {
+        /// A message is sent this often; 0 is never.
+        every: u64,
+        /// What the peer sends comes this often; 0 is never.
+        comes: u64,
+        primary: Option<u64>,
+        backup: Option<u64>,
+        /// The peer puts its acknowledgements off for so long.
+        puts_off: u64,
+        /// The data alone are lost, as by something that lets handshakes through.
+        loses_data: bool,
+    }
+
+    const GOOD: Weather = Weather {
+        every: 10,
+        comes: 0,
+        primary: Some(20),
+        backup: Some(60),
+        puts_off: 0,
+        loses_data: false,
+    };
+
+    impl World {
+        fn new(srtt: u64) -> Self {
+            let mut primary = TcpHealth::default();
+            primary.srtt = Some(Duration::from_millis(srtt));
+            primary.rttvar = Some(Duration::from_millis(1));
+            for counter in [
+                &mut primary.delivered,
+                &mut primary.data_segments_sent,
+                &mut primary.unacked,
+            ] {
+                *counter = Some(0);
+            }
+            primary.bytes_received = Some(0);
+            Self {
+                now: 0,
+                detector: Detector::default(),
+                primary,
+                backup: primary,
+                flying: VecDeque::new(),
+                answers: Vec::new(),
+                asked: [0; 2],
+            }
+        }
+
+        /// Lives on; the silence at which the path was condemned, and when.
+        fn live(&mut self, millis: u64, weather: Weather) -> Option<(u64, Duration)> {
+            for _ in 0..millis {
+                self.now += 1;
+                if let Some(silence) = self.tick(weather) {
+                    return Some((self.now, silence));
+                }
+            }
+            None
+        }
+
+        fn tick(&mut self, weather: Weather) -> Option<Duration> {
+            let now = Time::from_micros(self.now * 1000);
+            let add = |counter: &mut Option<u32>| *counter = counter.map(|it| it + 1);
+            if weather.every > 0 && self.now % weather.every == 0 {
+                add(&mut self.primary.data_segments_sent);
+                let rtt = weather.primary.filter(|_| !weather.loses_data);
+                self.flying
+                    .push_back(rtt.map_or(u64::MAX, |rtt| self.now + rtt + weather.puts_off));
+            }
+            if weather.primary.is_none() {
+                // What was on its way is lost as well.
+                self.flying.iter_mut().for_each(|due| *due = u64::MAX);
+            }
+            while self.flying.front().is_some_and(|due| *due <= self.now) {
+                self.flying.pop_front();
+                add(&mut self.primary.delivered);
+            }
+            if weather.comes > 0 && weather.primary.is_some() && self.now % weather.comes == 0 {
+                self.primary.bytes_received = self.primary.bytes_received.map(|it| it + 100);
+            }
+            self.primary.unacked = Some(self.flying.len() as u32);
+            let arrived: Vec<_> = self
+                .answers
+                .iter()
+                .filter(|it| it.0 <= self.now)
+                .copied()
+                .collect();
+            self.answers.retain(|it| it.0 > self.now);
+            for (_, role, answer) in arrived {
+                self.detector.answer(role, answer, now);
+            }
+            if self.now % 10 != 0 {
+                return None;
+            }
+            self.detector.look(&self.primary, Some(&self.backup), now);
+            while let Some(order) = self.detector.poll(now) {
+                match order {
+                    Order::Condemn(silence) => return Some(silence),
+                    Order::Ask(role) => {
+                        let (index, rtt) = match role {
+                            Role::Primary => (0, weather.primary),
+                            Role::Backup => (1, weather.backup),
+                        };
+                        self.asked[index] += 1;
+                        if let Some(rtt) = rtt {
+                            let answer = Answer::Heard(Duration::from_millis(rtt));
+                            self.answers.push((self.now + rtt, role, answer));
+                        }
+                    }
+                }
+            }
+            None
+        }
+    }
+
+    const DEAD: Weather = Weather {
+        primary: None,
+        ..GOOD
+    };
+
+    #[test]
+    fn a_dead_path_is_condemned_while_the_backup_answers() {
+        for (every, limit) in [(10, 200), (50, 250), (400, 650)] {
+            let mut world = World::new(20);
+            assert_eq!(world.live(5000, Weather { every, ..GOOD }), None);
+            let died = world.now;
+            let (when, silence) = world.live(5000, Weather { every, ..DEAD }).unwrap();
+            assert!(
+                when - died <= limit,
+                "every {every} ms: after {} ms",
+                when - died
+            );
+            assert!(silence >= Duration::from_millis(150), "{silence:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_answers_on_no_path_condemns_none() {
+        let mut world = World::new(20);
+        world.live(1000, GOOD);
+        let dead = Weather {
+            backup: None,
+            ..DEAD
+        };
+        assert_eq!(world.live(60_000, dead), None);
+        assert!(
+            world.asked.iter().all(|asked| *asked <= QUESTIONS),
+            "{:?}",
+            world.asked
+        );
+    }
+
+    #[test]
+    fn a_path_that_answers_questions_is_not_dead_though_data_are_lost() {
+        let mut world = World::new(20);
+        world.live(1000, GOOD);
+        let lossy = Weather {
+            loses_data: true,
+            ..GOOD
+        };
+        assert_eq!(world.live(60_000, lossy), None);
+        assert_eq!(
+            world.asked[1], 0,
+            "cellular is not asked while Wi-Fi answers"
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_slower_by_100_ms_of_a_sudden_is_not_dead() {
+        for every in [10, 50, 400] {
+            let mut world = World::new(20);
+            world.live(1000, Weather { every, ..GOOD });
+            let slower = Weather {
+                every,
+                primary: Some(120),
+                ..GOOD
+            };
+            assert_eq!(world.live(5000, slower), None, "every {every} ms");
+        }
+    }
+
+    #[test]
+    fn silence_of_a_stream_that_comes_is_looked_into_and_of_a_single_answer_is_not() {
+        let stream = Weather {
+            every: 0,
+            comes: 10,
+            ..GOOD
+        };
+        let mut world = World::new(20);
+        world.live(2000, stream);
+        let died = world.now;
+        let (when, _) = world
+            .live(
+                5000,
+                Weather {
+                    primary: None,
+                    ..stream
+                },
+            )
+            .unwrap();
+        assert!(when - died <= 300, "after {} ms", when - died);
+        // The server has just nothing more to send.
+        let mut world = World::new(20);
+        world.live(2000, stream);
+        assert_eq!(world.live(5000, Weather { comes: 0, ..stream }), None);
+        assert_eq!(world.asked, [1, 0]);
+        let mut world = World::new(20);
+        world.live(
+            2000,
+            Weather {
+                comes: 500,
+                ..stream
+            },
+        );
+        world.live(
+            5000,
+            Weather {
+                primary: None,
+                ..stream
+            },
+        );
+        assert_eq!(world.asked, [0, 0]);
+    }
+
+    #[test]
+    fn a_peer_that_puts_off_its_acknowledgements_costs_few_questions() {
+        let slow = Weather {
+            every: 500,
+            puts_off: 200,
+            ..GOOD
+        };
+        let mut world = World::new(20);
+        assert_eq!(world.live(60_000, slow), None);
+        // One for each silence that is long, and cellular is left alone.
+        assert!(world.asked[0] <= 140, "{:?}", world.asked);
+        assert_eq!(world.asked[1], 0);
+    }
+
+    #[test]
+    fn a_condemned_path_that_brings_something_after_all_lives() {
+        let mut world = World::new(20);
+        world.live(1000, GOOD);
+        world.live(5000, DEAD).unwrap();
+        assert!(world.detector.is_condemned());
+        world.flying.clear();
+        world.live(100, GOOD);
+        assert!(!world.detector.is_condemned());
+    }
+
+    #[test]
+    fn a_path_that_is_gone_needs_no_proof() {
+        let mut world = World::new(20);
+        world.live(1000, GOOD);
+        let died = world.now;
+        let mut when = None;
+        while when.is_none() {
+            when = world.live(10, DEAD);
+            let now = Time::from_micros(world.now * 1000);
+            world.detector.answer(Role::Primary, Answer::Gone, now);
+        }
+        let after = when.map_or(0, |(when, _)| when - died);
+        assert!(after <= 150, "after {after} ms");
     }
 }

@@ -13,6 +13,7 @@ mod endpoints;
 mod keep;
 mod outage;
 mod probe;
+mod silence;
 mod stream;
 mod watch;
 
