@@ -24,7 +24,8 @@ use crate::clock;
 use crate::drain::Phase;
 use crate::gate::{Gate, Member, PeerInfo};
 use crate::ledger::Pressure;
-use crate::metrics::{Cap, HandshakeEnd, HelloResult, JoinResult, RawEnd};
+use crate::metrics::{Cap, HandshakeEnd, HelloResult, JoinResult, RawEnd, Transport};
+use crate::negotiated::{RawSocket, transport};
 use crate::raw::RawStream;
 use crate::splice::reset_on_drop;
 
@@ -116,11 +117,11 @@ async fn let_in(
     };
     match first {
         First::Join(join, rest) => {
-            tune_leg(&stream);
+            tune_leg(&gate, &stream);
             receive_join(&gate, stream, &join, rest).await;
         }
         First::Hello(hello, rest) => {
-            tune_leg(&stream);
+            tune_leg(&gate, &stream);
             receive_hello(&gate, stream, peer, slot, &hello, rest, arrivals).await;
         }
         First::OtherVersion => {
@@ -135,8 +136,11 @@ async fn let_in(
 
 /// Ends a leg whose path is dead after a minute, and keeps what is unsent out of the kernel: when a path dies, nothing of that can be taken back, and what it carries
 /// is sent once more on the other. Raw connections have no other, and buffer as the system likes.
-fn tune_leg(stream: &TcpStream) {
+fn tune_leg(gate: &Gate, stream: &TcpStream) {
+    let transport = transport(stream);
+    gate.metrics.legs_negotiated.increment(transport);
     let mut options = ConnectOptions::of_leg();
+    options.mptcp = transport == Transport::Mptcp;
     options.notsent_lowat = Some(UNSENT);
     if let Err(error) = tune(stream, &options) {
         log::debug!("a leg could not be tuned: {error}");
@@ -422,9 +426,9 @@ async fn receive_raw(
         match gate.census.enter_raw(gate.config.limits.raw, slot) {
             Some(guard) => {
                 gate.metrics.raw.increment();
-                let _ = arrivals
-                    .send(Arrival::Raw(RawStream::new(stream, prefix, guard), peer))
-                    .await;
+                let socket = RawSocket::new(stream, &gate.metrics);
+                let raw = RawStream::new(socket, prefix, guard);
+                let _ = arrivals.send(Arrival::Raw(raw, peer)).await;
                 return;
             }
             None => {
@@ -469,7 +473,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
         let stream = stream.unwrap();
-        tune_leg(&stream);
+        tune_leg(&Gate::new(crate::ListenerConfig::default()), &stream);
         let limit = socket2::SockRef::from(&stream).tcp_user_timeout();
         assert_eq!(limit.unwrap(), Some(Duration::from_secs(60)));
     }

@@ -120,7 +120,7 @@ pub(crate) struct Gate {
     pub(crate) session_config: GatewayConfig,
     /// The same with a small window at first.
     pub(crate) small_config: GatewayConfig,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) caps: AddressCaps,
     pub(crate) census: Arc<Census>,
     pub(crate) ledger: Ledger,
@@ -155,7 +155,7 @@ impl Gate {
         Self {
             session_config,
             small_config,
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
             caps: AddressCaps::new(config.limits.per_address),
             census: Arc::default(),
             ledger: Ledger::new(config.limits.buffers),

@@ -30,6 +30,7 @@ mod keyfile;
 mod ledger;
 mod listener;
 mod metrics;
+mod negotiated;
 mod proxy_protocol;
 mod raw;
 mod seldom;

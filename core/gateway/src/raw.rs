@@ -9,19 +9,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::census::RawGuard;
+use crate::negotiated::RawSocket;
 
 /// A plain TCP (or kernel MPTCP) connection, with the bytes that were read to find out that it is one.
 ///
 /// Reading gives those bytes first. The connection counts against the limits of the listener until this is dropped.
 #[derive(Debug)]
 pub struct RawStream {
-    stream: TcpStream,
+    stream: RawSocket,
     prefix: Bytes,
     guard: RawGuard,
 }
 
 impl RawStream {
-    pub(crate) fn new(stream: TcpStream, prefix: Bytes, guard: RawGuard) -> Self {
+    pub(crate) fn new(stream: RawSocket, prefix: Bytes, guard: RawGuard) -> Self {
         Self {
             stream,
             prefix,
@@ -43,7 +44,7 @@ impl RawStream {
         &self.prefix
     }
 
-    pub(crate) fn into_parts(self) -> (TcpStream, Bytes, RawGuard) {
+    pub(crate) fn into_parts(self) -> (RawSocket, Bytes, RawGuard) {
         (self.stream, self.prefix, self.guard)
     }
 }
@@ -55,7 +56,7 @@ impl AsyncRead for RawStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.prefix.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buf);
+            return Pin::new(&mut *self.stream).poll_read(cx, buf);
         }
         let n = self.prefix.len().min(buf.remaining());
         buf.put_slice(&self.prefix[..n]);
@@ -73,15 +74,15 @@ impl AsyncWrite for RawStream {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        Pin::new(&mut *self.stream).poll_write(cx, data)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut *self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut *self.stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -89,7 +90,7 @@ impl AsyncWrite for RawStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        Pin::new(&mut *self.stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

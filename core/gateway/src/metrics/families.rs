@@ -85,6 +85,20 @@ label! {
 }
 
 label! {
+    /// What a connection is made of, as the kernel says.
+    Transport {
+        Tcp = "tcp",
+        Mptcp = "mptcp",
+    }
+}
+
+impl Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+label! {
     /// Why the service behind the gateway was not reached.
     UpstreamFailure {
         Refused = "refused",
@@ -102,7 +116,11 @@ pub(crate) struct Metrics {
     pub(crate) session_ends: CounterSet<SessionEnd>,
     pub(crate) hellos: CounterSet<HelloResult>,
     pub(crate) joins: CounterSet<JoinResult>,
+    pub(crate) legs_negotiated: CounterSet<Transport>,
     pub(crate) raw: Counter,
+    pub(crate) raw_negotiated: CounterSet<Transport>,
+    pub(crate) raw_fallbacks: Counter,
+    pub(crate) raw_multipath: Counter,
     pub(crate) raw_ends: CounterSet<RawEnd>,
     pub(crate) raw_bytes: CounterSet<Direction>,
     pub(crate) stream_bytes: CounterSet<Direction>,
@@ -138,7 +156,11 @@ impl Metrics {
             session_ends: CounterSet::default(),
             hellos: CounterSet::default(),
             joins: CounterSet::default(),
+            legs_negotiated: CounterSet::default(),
             raw: Counter::default(),
+            raw_negotiated: CounterSet::default(),
+            raw_fallbacks: Counter::default(),
+            raw_multipath: Counter::default(),
             raw_ends: CounterSet::default(),
             raw_bytes: CounterSet::default(),
             stream_bytes: CounterSet::default(),
@@ -259,6 +281,13 @@ impl Metrics {
             "Legs that came up.",
             legs,
         );
+        set(
+            &mut page,
+            "twinpath_legs_negotiated_total",
+            "Connections that began as legs, by what the kernel made of them.",
+            "transport",
+            &self.legs_negotiated,
+        );
         let mut bytes = page.family(
             "twinpath_leg_bytes_total",
             C,
@@ -312,6 +341,25 @@ impl Metrics {
             C,
             "Raw connections that were accepted.",
             self.raw.value(),
+        );
+        set(
+            &mut page,
+            "twinpath_raw_negotiated_total",
+            "Raw connections that were accepted, by what they were after their first bytes.",
+            "transport",
+            &self.raw_negotiated,
+        );
+        page.single(
+            "twinpath_raw_fallbacks_total",
+            C,
+            "Raw connections that were MPTCP when they were accepted and plain TCP at their end.",
+            self.raw_fallbacks.value(),
+        );
+        page.single(
+            "twinpath_raw_multipath_total",
+            C,
+            "Raw MPTCP connections that had more than one subflow at their end.",
+            self.raw_multipath.value(),
         );
         set(
             &mut page,

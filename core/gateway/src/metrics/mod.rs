@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub(crate) use self::families::{
     Cap, Direction, HandshakeEnd, HelloResult, JoinResult, Levels, Metrics, RawEnd, SessionEnd,
-    UpstreamFailure,
+    Transport, UpstreamFailure,
 };
 pub(crate) use self::label::{CounterSet, Label, label};
 pub(crate) use self::page::{PageServer, Source};
