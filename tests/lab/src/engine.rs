@@ -8,7 +8,7 @@ use crate::nat::Nat;
 use crate::packet::{Packet, Segment};
 use crate::pep::Redirect;
 use crate::pipe::{Pipe, Refusal};
-use crate::spec::{Direction, End, LinkSpec, Rebind, Shape, StripMode};
+use crate::spec::{Direction, End, LinkSpec, Rebind, Shape, StripHow, StripMode};
 
 /// With more than one packet under way, waiting this much longer for the next saves a wake-up each.
 const COALESCE: Duration = Duration::from_micros(50);
@@ -32,7 +32,7 @@ struct Faults {
     blackhole_behind_pep: bool,
     drop_syns: bool,
     drop_mptcp_syns: bool,
-    strip: StripMode,
+    strip: (StripMode, StripHow),
 }
 
 /// The part of a link between the client and the proxy.
@@ -186,8 +186,8 @@ impl Engine {
         self.each_fault(Direction::Both, |faults| faults.drop_mptcp_syns = on);
     }
 
-    pub(crate) fn strip_mptcp(&mut self, mode: StripMode, direction: Direction) {
-        self.each_fault(direction, |faults| faults.strip = mode);
+    pub(crate) fn strip_mptcp(&mut self, mode: StripMode, how: StripHow, direction: Direction) {
+        self.each_fault(direction, |faults| faults.strip = (mode, how));
     }
 
     pub(crate) fn rebind_nat(&mut self, how: Rebind) {
@@ -451,7 +451,11 @@ fn refuse(faults: &Faults, packet: &Packet) -> Option<Cause> {
     None
 }
 
-fn strip(mode: StripMode, packet: &mut Packet, counters: &mut DirectionCounters) {
+fn strip(
+    (mode, how): (StripMode, StripHow),
+    packet: &mut Packet,
+    counters: &mut DirectionCounters,
+) {
     use crate::packet::flag::{ACK, SYN};
     let Some(segment) = packet.segment() else {
         return;
@@ -463,7 +467,12 @@ fn strip(mode: StripMode, packet: &mut Packet, counters: &mut DirectionCounters)
         StripMode::NonSyn => !segment.has(SYN),
         StripMode::All => true,
     };
-    if wanted && packet.strip_mptcp() {
+    let stripped = match how {
+        _ if !wanted => false,
+        StripHow::Overwrite => packet.strip_mptcp(),
+        StripHow::Remove => packet.remove_mptcp(),
+    };
+    if stripped {
         counters.stripped += 1;
     }
 }

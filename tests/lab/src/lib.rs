@@ -73,7 +73,7 @@ pub use linux::{
     Entered, Host, LinkHandle, Task, World, WorldBuilder, become_root_in_user_namespace,
 };
 pub use loopback::{Loopback, LoopbackBuilder, LoopbackLink};
-pub use spec::{Direction, End, LinkSpec, PepSpec, Rate, Rebind, Shape, StripMode};
+pub use spec::{Direction, End, LinkSpec, PepSpec, Rate, Rebind, Shape, StripHow, StripMode};
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{
     Entered, Host, LinkHandle, Task, World, WorldBuilder, become_root_in_user_namespace,

@@ -217,6 +217,37 @@ impl Packet {
         !found.is_empty()
     }
 
+    /// Cuts option 30 out, so that the header becomes shorter; tells whether there was one.
+    pub(crate) fn remove_mptcp(&mut self) -> bool {
+        let found = self.mptcp_options();
+        let Some(header) = self.tcp_header_len().filter(|_| !found.is_empty()) else {
+            return false;
+        };
+        let options = self.transport + 20..self.transport + header;
+        let is_kept = |at: &usize| !found.iter().any(|&(from, n)| (from..from + n).contains(at));
+        let mut kept: Vec<u8> = options
+            .clone()
+            .filter(is_kept)
+            .map(|at| self.bytes[at])
+            .collect();
+        // The length of a header is told in words of four bytes.
+        kept.resize(kept.len().next_multiple_of(4), OPTION_END);
+        let words = 5 + kept.len() / 4;
+        self.bytes.splice(options, kept);
+        let offset = &mut self.bytes[self.transport + 12];
+        // At most the fifteen words that there were.
+        *offset = (words as u8) << 4 | *offset & 0x0f;
+        let (at, length) = if self.is_v6() {
+            (4, self.bytes.len() - 40)
+        } else {
+            (2, self.bytes.len())
+        };
+        // Shorter than it was, and it fitted then.
+        self.bytes[at..at + 2].copy_from_slice(&(length as u16).to_be_bytes());
+        self.fix_checksums();
+        true
+    }
+
     fn mptcp_options(&self) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         if !self.is_tcp() {
@@ -484,6 +515,38 @@ mod tests {
     }
 
     #[test]
+    fn only_option_30_is_cut_out_and_the_payload_stays() {
+        // NOP, NOP, timestamps, an MPTCP option of 20 bytes that is not aligned, NOP, NOP.
+        let mut options = vec![1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 30, 18];
+        options.extend([0xaa; 16]);
+        options.extend([1, 1]);
+        for (source, destination) in [
+            ("192.0.2.1:1", "203.0.113.1:2"),
+            ("[2001:db8::1]:1", "[2001:db8::2]:2"),
+        ] {
+            let mut whole = with_options(&syn(source, destination), &options);
+            whole.bytes.extend(b"payload");
+            let length = whole.bytes.len();
+            if whole.is_v6() {
+                whole.bytes[4..6].copy_from_slice(&((length - 40) as u16).to_be_bytes());
+            } else {
+                whole.bytes[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+            }
+            let mut packet = Packet::parse(whole.bytes).unwrap();
+            assert!(packet.remove_mptcp());
+            assert_checksums(&packet);
+            assert!(!packet.has_mptcp() && !packet.remove_mptcp());
+            assert_eq!(packet.segment().unwrap().payload, 7);
+            let mut packet = Packet::parse(packet.as_bytes().to_vec()).unwrap();
+            assert!(!packet.strip_mptcp());
+            let left = &packet.as_bytes()[packet.transport + 20..];
+            assert_eq!(left[..12], options[..12]);
+            assert_eq!(left[12..16], [1, 1, OPTION_END, OPTION_END]);
+            assert_eq!(&left[16..], b"payload");
+        }
+    }
+
+    #[test]
     fn malformed_packets_are_refused_or_harmless() {
         let good = with_options(&syn("192.0.2.1:1", "203.0.113.1:2"), &[30, 200, 2, 0]);
         assert!(!good.has_mptcp(), "an option reaches beyond the header");
@@ -502,7 +565,9 @@ mod tests {
             }
             bytes.truncate(bytes.len() - (state >> 24) as usize % 3);
             if let Some(mut packet) = Packet::parse(bytes) {
-                let _ = (packet.segment(), packet.volume(), packet.strip_mptcp());
+                let _ = (packet.segment(), packet.volume());
+                let mut other = packet.clone();
+                let _ = (packet.strip_mptcp(), other.remove_mptcp());
                 if let Some((source, _)) = packet.ends() {
                     packet.set_destination(source);
                 }

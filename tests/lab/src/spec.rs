@@ -180,6 +180,16 @@ pub enum StripMode {
     All,
 }
 
+/// What becomes of an option 30 that is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StripHow {
+    /// NOPs stand in its place, and the header keeps its length.
+    #[default]
+    Overwrite,
+    /// It is cut out, and the header is shorter by it.
+    Remove,
+}
+
 /// What becomes of existing flows when a NAT loses its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebind {

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use crate::counters::Counters;
 use crate::error::LabError;
-use crate::spec::{Direction, End, LinkSpec, Rebind, Shape, StripMode};
+use crate::spec::{Direction, End, LinkSpec, Rebind, Shape, StripHow, StripMode};
 
 fn unsupported() -> LabError {
     LabError::Unsupported {
@@ -125,6 +125,7 @@ impl Host {
     never! {
         fn enter(&self) -> Result<Entered, LabError>;
         fn sysctl(&self, name: &str, value: &str) -> Result<(), LabError>;
+        fn mptcp_mib(&self, name: &str) -> Result<u64, LabError>;
         fn command(&self, program: impl AsRef<OsStr>) -> Command;
     }
 
@@ -192,6 +193,7 @@ impl LinkHandle {
         fn drop_syns(&self, on: bool);
         fn drop_mptcp_syns(&self, on: bool);
         fn strip_mptcp(&self, mode: StripMode, direction: Direction);
+        fn take_out_mptcp(&self, mode: StripMode, how: StripHow, direction: Direction);
         fn inject_rst(&self, to: End) -> usize;
         fn inject_rst_port(&self, to: End, port: u16) -> usize;
         fn rebind_nat(&self, how: Rebind);

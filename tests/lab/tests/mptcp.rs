@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::sys::is_mptcp;
 use common::{PORT, ms};
 use socket2::{Domain, Protocol, Socket, Type};
-use twinpath_lab::{Direction, LinkSpec, PepSpec, StripMode, World, world_or_skip};
+use twinpath_lab::{Direction, Host, LinkSpec, PepSpec, StripHow, StripMode, World, world_or_skip};
 
 fn mptcp_socket() -> io::Result<Socket> {
     Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP))
@@ -94,17 +94,24 @@ fn stripping_option_30_turns_mptcp_into_tcp() {
         // No SYN-ACK goes up: nothing is stripped.
         (StripMode::SynAck, Direction::Up, (true, true)),
     ] {
-        let before = wifi.counters();
-        wifi.strip_mptcp(mode, direction);
-        assert_eq!(negotiated(&world), expected, "{mode:?} {direction:?}");
-        let stripped = wifi.counters() - before;
-        let stripped = stripped.up.stripped + stripped.down.stripped;
-        assert_eq!(
-            stripped > 0,
-            expected != (true, true),
-            "{mode:?} {direction:?}"
-        );
-        wifi.heal();
+        for how in [StripHow::Overwrite, StripHow::Remove] {
+            let cell = format!("{mode:?} {how:?} {direction:?}");
+            let before = wifi.counters();
+            let fallbacks = || -> u64 {
+                let name = |it| format!("MPCapableFallback{it}");
+                let count = |host: &Host, it| host.mptcp_mib(&name(it)).unwrap();
+                count(world.client(), "SYNACK") + count(world.server(), "ACK")
+            };
+            let fallbacks_before = fallbacks();
+            wifi.take_out_mptcp(mode, how, direction);
+            assert_eq!(negotiated(&world), expected, "{cell}");
+            let stripped = wifi.counters() - before;
+            let stripped = stripped.up.stripped + stripped.down.stripped;
+            assert_eq!(stripped > 0, expected != (true, true), "{cell}");
+            let fell_back = fallbacks() > fallbacks_before;
+            assert_eq!(fell_back, expected != (true, true), "{cell}");
+            wifi.heal();
+        }
     }
     assert_eq!(negotiated(&world), (true, true), "not healed");
 }

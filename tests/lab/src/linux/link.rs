@@ -16,7 +16,7 @@ use super::sys;
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::error::{LabError, Step as _};
-use crate::spec::{Direction, End, LinkSpec, Rebind, Shape, StripMode};
+use crate::spec::{Direction, End, LinkSpec, Rebind, Shape, StripHow, StripMode};
 
 /// The discard port of old, which nobody serves.
 const UNUSED_PORT: u16 = 9;
@@ -146,7 +146,12 @@ impl LinkHandle {
 
     /// Overwrites option 30 with NOPs on the chosen segments.
     pub fn strip_mptcp(&self, mode: StripMode, direction: Direction) {
-        self.change(|engine| engine.strip_mptcp(mode, direction));
+        self.take_out_mptcp(mode, StripHow::Overwrite, direction);
+    }
+
+    /// Takes option 30 out of the chosen segments.
+    pub fn take_out_mptcp(&self, mode: StripMode, how: StripHow, direction: Direction) {
+        self.change(|engine| engine.strip_mptcp(mode, how, direction));
     }
 
     /// Forges resets for every TCP connection the link has seen; says for how many.

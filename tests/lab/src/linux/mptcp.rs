@@ -1,8 +1,9 @@
 //! The kernel's MPTCP path manager: endpoints and limits, by generic netlink.
 
-use std::io;
 use std::net::IpAddr;
+use std::{fs, io};
 
+use super::host::Host;
 use super::namespace::Namespace;
 use super::netlink::{Netlink, Request, attributes};
 use super::world::World;
@@ -66,6 +67,36 @@ impl World {
         let mut manager = PathManager::open(self.client().namespace())?;
         manager.flush().step(|| "remove the MPTCP endpoints".into())
     }
+}
+
+impl Host {
+    /// One of the kernel's own counters of MPTCP on this host, as `nstat` names them without `MPTcpExt`.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no such counter.
+    pub fn mptcp_mib(&self, name: &str) -> Result<u64, LabError> {
+        const COUNTERS: &str = "/proc/thread-self/net/netstat";
+        self.namespace().inside(|| {
+            let step = || format!("read the counter {name} of MPTCP");
+            let text = fs::read_to_string(COUNTERS).step(step)?;
+            let value = counter(&text, name);
+            value
+                .ok_or_else(|| io::ErrorKind::NotFound.into())
+                .step(step)
+        })
+    }
+}
+
+/// A counter of a table of two lines: names, and values in the same order.
+fn counter(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("MPTcpExt:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let mut pairs = names.split_whitespace().zip(values.split_whitespace());
+    let (_, value) = pairs.find(|(it, _)| *it == name)?;
+    value.parse().ok()
 }
 
 /// A path manager of one namespace.
