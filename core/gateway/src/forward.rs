@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use twinpath::mptcp::Relief;
 use twinpath_proto::{JoinAddress, StaticKey};
 use twinpath_socket::{ListenOptions, listen};
 
@@ -167,15 +168,20 @@ async fn forward_raw(
     }
     let bytes = &gate.metrics.raw_bytes;
     bytes.of(Direction::FromClient).add(prefix.len() as u64);
-    match splice(
-        client,
-        &service,
-        &gate.ledger,
+    let relief = Relief::default();
+    let counters = (
         bytes.of(Direction::FromClient),
         bytes.of(Direction::ToClient),
-    )
-    .await
-    {
+    );
+    let spliced = tokio::select! {
+        biased;
+        spliced = splice(client, &service, &gate.ledger, counters, &relief) => spliced,
+        never = relief.watch_forever(client, || {
+            log::debug!("raw: a dead subflow was ended");
+            gate.metrics.raw_subflows_ended.increment();
+        }) => match never {},
+    };
+    match spliced {
         Ok(()) => RawEnd::Finished,
         Err(error) => match error.side {
             Side::Client => RawEnd::ClientReset,

@@ -12,6 +12,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::task::coop;
 use twinpath::Chunks;
+use twinpath::mptcp::Relief;
 
 use crate::ledger::{Ledger, Pressure};
 use crate::metrics::Counter;
@@ -45,8 +46,8 @@ pub(crate) async fn splice(
     client: &TcpStream,
     upstream: &TcpStream,
     ledger: &Ledger,
-    from_client: &Counter,
-    to_client: &Counter,
+    (from_client, to_client): (&Counter, &Counter),
+    relief: &Relief,
 ) -> Result<(), SpliceError> {
     reset_on_drop(client);
     reset_on_drop(upstream);
@@ -54,13 +55,16 @@ pub(crate) async fn splice(
         (client, Side::Client),
         (upstream, Side::Upstream),
         ledger,
-        from_client,
+        |n| from_client.add(n),
     );
     let down = pump(
         (upstream, Side::Upstream),
         (client, Side::Client),
         ledger,
-        to_client,
+        |n| {
+            to_client.add(n);
+            relief.wrote();
+        },
     );
     tokio::pin!(up, down);
     let (mut up_done, mut down_done) = (false, false);
@@ -164,7 +168,7 @@ async fn pump(
     (from, from_side): (&TcpStream, Side),
     (to, to_side): (&TcpStream, Side),
     ledger: &Ledger,
-    moved: &Counter,
+    moved: impl Fn(u64),
 ) -> Result<(), SpliceError> {
     let failed = |side| move |error| SpliceError { side, error };
     loop {
@@ -197,10 +201,10 @@ async fn pump(
                     result = write_all(to, &rest) => result.map_err(failed(to_side))?,
                     error = failure(from) => return Err(failed(from_side)(error)),
                 }
-                moved.add(n as u64);
+                moved(n as u64);
                 break;
             }
-            moved.add(n as u64);
+            moved(n as u64);
             // try_read and try_write never yield by themselves; two fast sockets would keep the thread for ever.
             coop::consume_budget().await;
         }

@@ -18,3 +18,4 @@ mod matrix;
 mod mptcp_command;
 mod opening;
 mod raw;
+mod relief;

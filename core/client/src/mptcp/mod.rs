@@ -31,6 +31,7 @@ use directory::{Directory, Found};
 use place::Holding;
 use record::Entry;
 
+pub use crate::kernel::Relief;
 pub use setup::{Setup, Step};
 pub use twinpath_socket::mptcp::{Endpoint, EndpointFlags, MptcpLimits};
 

@@ -121,6 +121,7 @@ pub(crate) struct Metrics {
     pub(crate) raw_negotiated: CounterSet<Transport>,
     pub(crate) raw_fallbacks: Counter,
     pub(crate) raw_multipath: Counter,
+    pub(crate) raw_subflows_ended: Counter,
     pub(crate) raw_ends: CounterSet<RawEnd>,
     pub(crate) raw_bytes: CounterSet<Direction>,
     pub(crate) stream_bytes: CounterSet<Direction>,
@@ -161,6 +162,7 @@ impl Metrics {
             raw_negotiated: CounterSet::default(),
             raw_fallbacks: Counter::default(),
             raw_multipath: Counter::default(),
+            raw_subflows_ended: Counter::default(),
             raw_ends: CounterSet::default(),
             raw_bytes: CounterSet::default(),
             stream_bytes: CounterSet::default(),
@@ -360,6 +362,12 @@ impl Metrics {
             C,
             "Raw MPTCP connections that had more than one subflow at their end.",
             self.raw_multipath.value(),
+        );
+        page.single(
+            "twinpath_raw_subflows_ended_total",
+            C,
+            "Subflows of raw connections that were ended because their path was dead.",
+            self.raw_subflows_ended.value(),
         );
         set(
             &mut page,
