@@ -68,7 +68,8 @@ fn all(bench: &Bench, number: u32) -> Result<Vec<(Contender, Runs)>, Trouble> {
     Ok(client.join()?)
 }
 
-async fn one(contender: Contender, doors: Doors, seed: u64) -> io::Result<f64> {
+/// The time until the answer to a first message begins, in ms, from before the connect.
+pub(super) async fn one(contender: Contender, doors: Doors, seed: u64) -> io::Result<f64> {
     let content = Content::new(seed);
     let begun = Instant::now();
     let mut line = contender.connect(doors).await?;

@@ -1,5 +1,6 @@
 //! What is measured: a family is measured together and gives one row or more.
 
+mod bare;
 mod connect;
 mod download;
 mod echo;
@@ -41,6 +42,7 @@ pub(super) const FAMILIES: &[Family] = &[
     quiet::FAMILY,
     first_byte::FAMILY,
     throughput::FAMILY,
+    bare::FAMILY,
     memory::FAMILY,
 ];
 

@@ -11,6 +11,7 @@ use twinpath_lab::{Host, LinkSpec, Rate};
 
 use super::{Bench, Contender, Family, Row, Target, Unit};
 use crate::bench::children::Server;
+use crate::bench::contenders::Duplex;
 use crate::bench::content::{Check, Content, PORTION};
 use crate::bench::measure::Runs;
 use crate::bench::scene::{CELLULAR, Scene, WIFI};
@@ -219,6 +220,17 @@ fn transfer(
 async fn carry(to: SocketAddr, size: u64, up: bool, seed: u64) -> io::Result<f64> {
     let begun = Instant::now();
     let mut stream = TcpStream::connect(to).await?;
+    exchange(&mut stream, size, up, seed).await?;
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// Sends so many bytes, or asks for them, and makes sure that they arrived.
+pub(super) async fn exchange(
+    stream: &mut dyn Duplex,
+    size: u64,
+    up: bool,
+    seed: u64,
+) -> io::Result<()> {
     let content = Content::new(seed);
     if up {
         stream.write_all(&Request::Up { seed }.encode()).await?;
@@ -249,5 +261,5 @@ async fn carry(to: SocketAddr, size: u64, up: bool, seed: u64) -> io::Result<f64
             return Err(io::Error::other("not everything arrived"));
         }
     }
-    Ok(begun.elapsed().as_secs_f64())
+    Ok(())
 }
