@@ -123,15 +123,19 @@ impl Connector {
         if kernel.is_some() {
             racing = racing.iter().map(crate::Path::over_mptcp).collect();
         }
-        let won = race::race_paths(
+        let race = race::race_paths(
             racing,
             &self.options.dialer,
             target,
             self.options.connect_timeout,
-        )
-        .await?;
+        );
+        let (won, leases) = match kernel {
+            Some(Choice::Soon) => self.hold_meanwhile(&plan, race).await?,
+            Some(Choice::Kernel(leases)) => (race.await?, Some(leases)),
+            _ => (race.await?, None),
+        };
         let plan = self.with_answer(plan, &won);
-        if let Some(leases) = kernel {
+        if let Some(leases) = leases {
             return Ok(self.over_kernel(target, plan, won, leases, &interfaces));
         }
         match self.options.peer(target) {
@@ -165,13 +169,30 @@ impl Connector {
         self.watch.nudge();
     }
 
-    /// Whether to ask the peer for MPTCP: any server, where the kernel has a backup for it, or as the caller wants. Gives
-    /// what the backup takes.
-    fn try_kernel(
+    /// Takes the leases for the backup once the first handshake has left: they take about a millisecond.
+    async fn hold_meanwhile(
         &self,
-        plan: &mut Plan,
-        target: &Target,
-    ) -> Result<Option<Vec<Lease>>, ConnectError> {
+        plan: &Plan,
+        race: impl Future<Output = Result<Won, ConnectError>>,
+    ) -> Result<(Won, Option<Vec<Lease>>), ConnectError> {
+        let backup = plan.path(Role::Backup).and_then(crate::Path::interface);
+        let hold = async {
+            let held = backup.map(|backup| self.endpoints.hold(backup));
+            match held.unwrap_or_else(|| Err("there is no second interface".into())) {
+                Ok(leases) => leases,
+                Err(reason) => {
+                    log::debug!("MPTCP, though {reason}");
+                    Vec::new()
+                }
+            }
+        };
+        // In this order, in one task: the race begins first.
+        let (won, leases) = tokio::join!(biased; race, hold);
+        Ok((won?, Some(leases)))
+    }
+
+    /// Whether to ask the peer for MPTCP: any server, where the kernel has a backup for it, or as the caller wants.
+    fn try_kernel(&self, plan: &mut Plan, target: &Target) -> Result<Option<Choice>, ConnectError> {
         let pinned = self.options.mode == Some(Mode::KernelMptcp);
         let free = self.options.mode.is_none()
             && self.options.own_sockets
@@ -189,14 +210,14 @@ impl Connector {
             Choice::of(backup, &self.endpoints, pinned)
         };
         match choice {
-            Choice::Kernel(leases) => {
+            chosen @ (Choice::Kernel(_) | Choice::Soon) => {
                 plan.mode = Mode::KernelMptcp;
                 plan.reason = if pinned {
                     ModeReason::Pinned
                 } else {
                     ModeReason::Mptcp
                 };
-                Ok(Some(leases))
+                Ok(Some(chosen))
             }
             Choice::Not(reason) if pinned => Err(ConnectError::NoMptcp(reason)),
             Choice::Not(reason) => {

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use twinpath_socket::{Interface, mptcp};
 
-use super::Endpoints;
+use super::endpoints::{Endpoints, is_there};
 use crate::mptcp::Lease;
 
 /// What was decided, and why.
 #[derive(Debug, Clone)]
 pub(crate) enum Choice {
-    /// The kernel can do it, and has a backup for it while these live; or the caller wants it anyway.
+    /// The kernel can do it, and has a backup for it while these live.
     Kernel(Vec<Lease>),
+    /// It can do it, and the leases can be taken while the handshake is on its way: there is a backup, or the caller wants
+    /// it anyway.
+    Soon,
     /// It cannot, for this reason.
     Not(Arc<str>),
 }
@@ -22,16 +25,19 @@ impl Choice {
         if let Err(error) = mptcp::is_available() {
             return Self::Not(format!("the kernel makes no MPTCP socket: {error}").into());
         }
-        let held = match backup {
-            Some(backup) => endpoints.hold(backup),
-            None => Err("there is no second interface".into()),
+        if wanted {
+            return Self::Soon;
+        }
+        let Some(backup) = backup else {
+            return Self::Not("there is no second interface".into());
+        };
+        let held = match is_there(backup) {
+            Ok(true) => return Self::Soon,
+            Ok(false) => endpoints.hold(backup),
+            Err(reason) => Err(reason),
         };
         match held {
             Ok(leases) => Self::Kernel(leases),
-            Err(reason) if wanted => {
-                log::debug!("MPTCP as asked for, though {reason}");
-                Self::Kernel(Vec::new())
-            }
             Err(reason) => Self::Not(reason.into()),
         }
     }

@@ -24,17 +24,7 @@ impl Endpoints {
     ///
     /// Why there is no backup on it, in words.
     pub(crate) fn hold(&self, backup: &Interface) -> Result<Vec<Lease>, String> {
-        let manager = PathManager::open();
-        let asked = manager.and_then(|mut manager| Ok((manager.endpoints()?, manager.limits()?)));
-        let (endpoints, limits) =
-            asked.map_err(|error| format!("the kernel's path manager cannot be asked: {error}"))?;
-        let is_there = judge(&endpoints, backup)?;
-        if limits.subflows == 0 {
-            return Err(
-                "the kernel lets MPTCP connections have no second subflow (ip mptcp limits set subflows 2)"
-                    .into(),
-            );
-        }
+        let is_there = is_there(backup)?;
         let mut held = self.lock();
         let mut failure = None;
         let mut now = Vec::new();
@@ -63,6 +53,26 @@ impl Endpoints {
     fn lock(&self) -> MutexGuard<'_, Vec<(IpAddr, Lease)>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the kernel has an endpoint that stands by on that interface.
+///
+/// # Errors
+///
+/// Why there can be no backup on it, in words.
+pub(super) fn is_there(backup: &Interface) -> Result<bool, String> {
+    let manager = PathManager::open();
+    let asked = manager.and_then(|mut manager| Ok((manager.endpoints()?, manager.limits()?)));
+    let (endpoints, limits) =
+        asked.map_err(|error| format!("the kernel's path manager cannot be asked: {error}"))?;
+    let is_there = judge(&endpoints, backup)?;
+    if limits.subflows == 0 {
+        return Err(
+            "the kernel lets MPTCP connections have no second subflow (ip mptcp limits set subflows 2)"
+                .into(),
+        );
+    }
+    Ok(is_there)
 }
 
 fn missing(name: &str, failure: Option<io::Error>) -> String {
