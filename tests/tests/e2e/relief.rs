@@ -40,7 +40,7 @@ fn a_download_over_the_kernels_mptcp_goes_on_at_once_when_its_wifi_is_dead() {
         scene.world.mptcp_endpoint_backup(CELLULAR).unwrap();
         let before = scene.wifi().counters();
         let dying = || scene.wifi().blackhole(Direction::Both);
-        let (silence, bytes) = download(&scene, SIZE / 4, dying).await;
+        let (silence, bytes) = download(scene, SIZE / 4, dying).await;
         scene.wifi().assert_dropped_since(&before);
         let visit = scene.book.visit().await;
         assert_eq!((bytes.len(), visit.sent), (SIZE, Some(Hash::of(&bytes))));
@@ -61,7 +61,7 @@ fn a_download_that_is_well_keeps_its_subflows() {
         .wifi(|wifi| wifi.loss = 0.01)
         .play(async |scene| {
             scene.world.mptcp_endpoint_backup(CELLULAR).unwrap();
-            let (_, bytes) = download(&scene, usize::MAX, || {}).await;
+            let (_, bytes) = download(scene, usize::MAX, || {}).await;
             let visit = scene.book.visit().await;
             assert_eq!((bytes.len(), visit.sent), (SIZE, Some(Hash::of(&bytes))));
             assert_eq!(scene.sample(ENDED).await, 0.0);
