@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use twinpath_lab::Host;
 
-use crate::patience::soon;
+use crate::patience::{ms, soon};
 
 /// Names the binary to test.
 const VARIABLE: &str = "TWINPATH_BIN";
@@ -85,6 +86,28 @@ impl Twinpath {
     #[must_use]
     pub fn told(&mut self) -> watch::Receiver<Vec<String>> {
         collect(self.output.take().expect("the output is not taken"))
+    }
+
+    /// Has it say something to an echo every 20 ms from now on, and hear it. How many were heard.
+    #[must_use]
+    pub fn converse(&mut self) -> watch::Receiver<u32> {
+        let mut input = self.input.take().expect("the input is not taken");
+        let mut output = self.output.take().expect("the output is not taken");
+        let (number, heard) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                let mut back = [0; 4];
+                if input.write_all(b"well").await.is_err()
+                    || output.read_exact(&mut back).await.is_err()
+                {
+                    break;
+                }
+                assert_eq!(&back, b"well");
+                number.send_modify(|number| *number += 1);
+                sleep(ms(20)).await;
+            }
+        });
+        heard
     }
 
     /// Its number.

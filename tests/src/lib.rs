@@ -35,6 +35,7 @@ mod scene;
 mod service;
 mod stream;
 mod tale;
+mod watched;
 mod workload;
 
 pub use client::Client;
@@ -47,4 +48,5 @@ pub use scene::{CELLULAR, PORT, Scene, SceneBuilder, WIFI};
 pub use service::{Book, Service, Visit};
 pub use stream::{Hash, Pattern, Tally};
 pub use tale::Tale;
+pub use watched::{claims, endpoints, taken_out};
 pub use workload::Workload;

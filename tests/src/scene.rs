@@ -183,6 +183,15 @@ impl Scene {
         assert!(before.is_none(), "there are two gateways");
     }
 
+    /// Starts another gateway before the same service, at the server's second address, which is given as well.
+    #[must_use]
+    pub fn second_gateway(&self) -> (Gateway, SocketAddr) {
+        let set = Arc::clone(&self.settings.0);
+        let address = SocketAddr::new(self.world.second_server_addr(), PORT);
+        let gateway = Gateway::start(&self.world, address, self.service, move |it| set(it));
+        (gateway, address)
+    }
+
     /// Takes the gateway out of the scene; dropping it kills it.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! A whole link: two pipes, the faults at their ends, and the books. No clock and no I/O of its own.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::counters::{Counters, DirectionCounters, Drops};
@@ -30,6 +31,8 @@ struct Faults {
     blackhole: bool,
     /// Only what lies behind the proxy is silent.
     blackhole_behind_pep: bool,
+    /// Only this address of the server is out of reach.
+    without_server: Option<IpAddr>,
     drop_syns: bool,
     drop_mptcp_syns: bool,
     strip: (StripMode, StripHow),
@@ -170,6 +173,13 @@ impl Engine {
         if direction.has_down() {
             self.counters.down.dropped.blackhole += self.down.clear();
         }
+    }
+
+    /// From this instant nothing more enters to or from that address of the server.
+    pub(crate) fn blackhole_server(&mut self, server: IpAddr) {
+        self.each_fault(Direction::Both, |faults| {
+            faults.without_server = Some(server);
+        });
     }
 
     /// Ends blackholes, SYN drops and stripping.
@@ -440,6 +450,10 @@ type Cause = fn(&mut Drops) -> &mut u64;
 /// The cause for which a direction's faults drop this packet.
 fn refuse(faults: &Faults, packet: &Packet) -> Option<Cause> {
     if faults.blackhole || faults.blackhole_behind_pep {
+        return Some(|drops| &mut drops.blackhole);
+    }
+    let ends = [packet.source_ip(), packet.destination_ip()];
+    if faults.without_server.is_some_and(|it| ends.contains(&it)) {
         return Some(|drops| &mut drops.blackhole);
     }
     if faults.drop_syns || faults.drop_mptcp_syns {

@@ -110,6 +110,7 @@ impl World {
         fn client(&self) -> &Host;
         fn server(&self) -> &Host;
         fn server_addr(&self) -> IpAddr;
+        fn second_server_addr(&self) -> IpAddr;
         fn server_addr_v6(&self) -> Option<IpAddr>;
         fn server_socket(&self, port: u16) -> SocketAddr;
         fn links(&self) -> &[LinkHandle];
@@ -189,6 +190,7 @@ impl LinkHandle {
         fn set_one_way(&self, direction: Direction, change: impl Fn(&mut Shape));
         fn blackhole(&self, direction: Direction);
         fn blackhole_behind_pep(&self, direction: Direction);
+        fn blackhole_server(&self, server: IpAddr);
         fn heal(&self);
         fn drop_syns(&self, on: bool);
         fn drop_mptcp_syns(&self, on: bool);

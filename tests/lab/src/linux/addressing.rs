@@ -9,6 +9,7 @@ use super::route::Route;
 /// The server's addresses. Documentation ranges: nobody mistakes them for private ones, for which
 /// a multipath client may well decide that they are not worth a second path.
 pub(super) const SERVER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
+pub(super) const SECOND_SERVER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 20));
 pub(super) const SERVER_V6: IpAddr =
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x10));
 

@@ -129,6 +129,12 @@ impl LinkHandle {
         self.change(|engine| engine.blackhole_behind_pep(direction));
     }
 
+    /// Lets nothing more to or from that address of the server in, in either direction; its other
+    /// addresses stay in reach.
+    pub fn blackhole_server(&self, server: IpAddr) {
+        self.change(|engine| engine.blackhole_server(server));
+    }
+
     /// Ends every blackhole, SYN drop and stripping.
     pub fn heal(&self) {
         self.change(Engine::heal);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::addressing::{Addressing, MOST_LINKS, Networks, SERVER_V4, SERVER_V6};
+use super::addressing::{Addressing, MOST_LINKS, Networks, SECOND_SERVER_V4, SERVER_V4, SERVER_V6};
 use super::emulator::{Emulator, Tuns};
 use super::host::Host;
 use super::link::LinkHandle;
@@ -187,6 +187,12 @@ impl World {
         SERVER_V4
     }
 
+    /// Another IPv4 address of the server, as in reach as the first one: for tests with two servers.
+    #[must_use]
+    pub fn second_server_addr(&self) -> IpAddr {
+        SECOND_SERVER_V4
+    }
+
     /// The server's IPv6 address, in reach over every link, if the kernel has IPv6.
     #[must_use]
     pub fn server_addr_v6(&self) -> Option<IpAddr> {
@@ -290,13 +296,13 @@ pub(super) fn prepare(namespace: &Namespace, ipv6: bool) -> Result<(), LabError>
 
 fn give_server_address(server: &Namespace, ipv6: bool) -> Result<(), LabError> {
     let mut route = server.route();
-    let given: io::Result<()> = route.add_address(LOOPBACK, SERVER_V4, 32).and_then(|()| {
-        if ipv6 {
-            route.add_address(LOOPBACK, SERVER_V6, 128)
-        } else {
-            Ok(())
-        }
-    });
+    let mut addresses = vec![(SERVER_V4, 32), (SECOND_SERVER_V4, 32)];
+    if ipv6 {
+        addresses.push((SERVER_V6, 128));
+    }
+    let given: io::Result<()> = addresses
+        .into_iter()
+        .try_for_each(|(address, length)| route.add_address(LOOPBACK, address, length));
     given.step(|| "give the server its address".into())
 }
 
