@@ -48,5 +48,5 @@ pub use scene::{CELLULAR, PORT, Scene, SceneBuilder, WIFI};
 pub use service::{Book, Service, Visit};
 pub use stream::{Hash, Pattern, Tally};
 pub use tale::Tale;
-pub use watched::{claims, endpoints, taken_out};
+pub use watched::{claims, endpoints, left_as, taken_out};
 pub use workload::Workload;

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use twinpath::mptcp::{Endpoint, What, changes};
 use twinpath::{Monitor, Protection};
 use twinpath_socket::mptcp::PathManager;
+
+use crate::patience::ms;
 
 /// The endpoints that the kernel has in this network namespace.
 #[must_use]
@@ -23,6 +25,22 @@ pub fn taken_out() -> Vec<IpAddr> {
         _ => None,
     });
     out.collect()
+}
+
+/// Waits until the kernel has these endpoints and nothing is on record: a connection that has just ended takes what it had
+/// with it.
+///
+/// # Panics
+///
+/// When it does not happen at once.
+pub async fn left_as(before: &[Endpoint]) {
+    let leaving = async {
+        while endpoints() != before || !changes().unwrap().is_empty() {
+            sleep(ms(1)).await;
+        }
+    };
+    let left = timeout(ms(200), leaving).await.is_ok();
+    assert!(left, "{:?}, {:?}", endpoints(), changes());
 }
 
 /// Waits until the connection claims that.

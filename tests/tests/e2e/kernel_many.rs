@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use twinpath::mptcp::changes;
 use twinpath::{Connector, EventKind, Mode, Peer, Protection, Role};
 use twinpath_lab::Direction;
 use twinpath_tests::{
-    Client, Scene, Service, Tale, Twinpath, claims, endpoints, ms, soon, taken_out,
+    Client, Scene, Service, Tale, Twinpath, claims, left_as, ms, soon, taken_out,
 };
 
 const PROMPT: Duration = ms(700);
@@ -71,8 +70,7 @@ fn two_connections_over_the_same_wifi_both_go_over_and_come_back() {
             client.close().await;
         }
         drop(connector);
-        assert_eq!(endpoints(), []);
-        assert_eq!(changes().unwrap(), []);
+        left_as(&[]).await;
     });
 }
 
@@ -107,8 +105,7 @@ fn two_processes_over_the_same_wifi_both_go_over_and_come_back() {
         assert!(worst < PROMPT, "{worst:?}: {tale:?}");
         client.close().await;
         drop(connector);
-        assert_eq!(endpoints(), []);
-        assert_eq!(changes().unwrap(), []);
+        left_as(&[]).await;
     });
 }
 
@@ -151,7 +148,6 @@ fn where_one_server_alone_is_out_of_reach_the_other_keeps_its_wifi() {
         cut_off.talk(ms(20), back).await;
         cut_off.close().await;
         drop(connector);
-        assert_eq!(endpoints(), []);
-        assert_eq!(changes().unwrap(), []);
+        left_as(&[]).await;
     });
 }

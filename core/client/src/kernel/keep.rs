@@ -102,7 +102,8 @@ impl Keeper {
         self.server = look.server.or(self.server);
         let mut pause = look.pause;
         if let Some(primary) = &look.primary {
-            match [Role::Primary, Role::Backup].map(|role| self.path(role).is_some()) {
+            let there = [self.has(primary), self.path(Role::Backup).is_some()];
+            match there {
                 [true, true] => {
                     self.detect(primary, look.backup.as_ref(), now);
                     if self.detector.is_watchful() {
@@ -137,6 +138,17 @@ impl Keeper {
             Role::Primary => primary.as_ref(),
             Role::Backup => backup.as_ref(),
         }
+    }
+
+    /// Whether the primary path is there, with the address at which that subflow starts. An interface with another
+    /// address would answer questions, and yet carry nothing of the subflow.
+    fn has(&self, primary: &Subflow) -> bool {
+        let local = primary.local.ip().to_canonical();
+        let has_address = |path: &Path| {
+            let interface = path.interface();
+            interface.is_none_or(|it| it.addresses.contains(&local))
+        };
+        self.path(Role::Primary).is_some_and(has_address)
     }
 
     fn detect(&mut self, primary: &Subflow, backup: Option<&Subflow>, now: Time) {

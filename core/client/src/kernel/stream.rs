@@ -112,6 +112,13 @@ impl SharedStream {
     }
 }
 
+impl Drop for SharedStream {
+    fn drop(&mut self) {
+        // Whoever looks at it, and holds leases for it, ends as well, and not at the next look.
+        self.stir();
+    }
+}
+
 /// The reading half.
 #[derive(Debug)]
 pub(crate) struct KernelRead(pub(crate) Arc<SharedStream>);

@@ -14,7 +14,7 @@ const SOCK_DESTROY: u16 = 21;
 /// `INET_DIAG_INFO`: the kernel's `struct tcp_info`, asked for by the bit of its number less one.
 const INFO: u16 = 2;
 /// `INET_DIAG_ULP_INFO`, in which a subflow names its protocol. Told with `CAP_NET_ADMIN` only.
-const PROTOCOL: u16 = 18;
+const PROTOCOL: u16 = 19;
 /// `INET_ULP_INFO_NAME`.
 const PROTOCOL_NAME: u16 = 1;
 
