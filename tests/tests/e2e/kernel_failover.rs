@@ -61,7 +61,7 @@ async fn survives(
         assert_eq!(reason, why);
         assert!(stall < PROMPT, "{tale:?}");
         if why == FailoverReason::Silent {
-            assert!(stall > ms(50), "{tale:?}");
+            assert!(!stall.is_zero(), "{tale:?}");
             assert_eq!(taken_out(), addresses);
         }
         claims(&monitor, LOST, ms(1000)).await;

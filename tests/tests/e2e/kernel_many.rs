@@ -1,6 +1,6 @@
 //! Several connections over the kernel's MPTCP when a path dies that they share, or that one of them alone uses.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use twinpath::{Connector, EventKind, Mode, Peer, Protection, Role};
@@ -118,21 +118,25 @@ fn where_one_server_alone_is_out_of_reach_the_other_keeps_its_wifi() {
         let mut other = protected(&connector, address).await;
         let (tale, others) = (cut_off.tale.clone(), other.tale.clone());
         let dying = scene.wifi().counters();
-        let course = async {
+        let asking = async {
+            // With nothing of the server's on its way: it is not told of a subflow that ends alone.
             sleep(ms(300)).await;
             scene.wifi().blackhole_server(scene.address().ip());
+            let began = Instant::now();
+            cut_off.chat("is anybody there").await;
+            let took = began.elapsed();
             tale.until_kind(EventKind::Failover).await;
             scene.wifi().assert_dropped_since(&dying);
-            assert!(taken_out().is_empty());
+            took
         };
         let also = async {
             tale.until_kind(EventKind::Failover).await;
             for _ in 0..10 {
-                sleep(ms(100)).await;
                 assert!(taken_out().is_empty());
+                sleep(ms(100)).await;
             }
         };
-        let (one, two) = tokio::join!(cut_off.talk(ms(10), course), other.talk(ms(10), also));
+        let (one, two) = tokio::join!(asking, other.talk(ms(10), also));
         assert!(one < PROMPT, "{one:?}: {tale:?}");
         assert!(two < ms(400), "{two:?}: {others:?}");
         let stats = other.connection.stats();
