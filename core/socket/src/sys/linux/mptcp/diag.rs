@@ -20,6 +20,8 @@ const PROTOCOL_NAME: u16 = 1;
 
 const ESTABLISHED: u32 = 1;
 const NO_COOKIE: [u8; 8] = [0xff; 8];
+/// Of `struct inet_diag_sockid`: ports, addresses, the interface that it is bound to, and a cookie.
+const IDENTITY: usize = 48;
 /// Of `struct inet_diag_msg`.
 const ANSWER: usize = 72;
 /// `tcpi_last_data_recv` and `tcpi_last_ack_recv`.
@@ -46,8 +48,16 @@ pub(crate) fn end_subflow(local: SocketAddr, remote: SocketAddr) -> io::Result<(
         SocketAddr::V4(_) => libc::AF_INET,
         SocketAddr::V6(_) => libc::AF_INET6,
     };
-    let payload = encode(family, Some((local, remote)), u32::MAX);
-    Query::new(libc::NETLINK_SOCK_DIAG)?
+    let mut query = Query::new(libc::NETLINK_SOCK_DIAG)?;
+    // A socket that is bound to an interface is found by its addresses and that interface only.
+    let payload = encode(family, None, u32::MAX);
+    let found: Vec<[u8; IDENTITY]> = query.ask(
+        |sequence| request(SOCK_DIAG_BY_FAMILY, libc::NLM_F_DUMP, sequence, &payload),
+        |answer| identity(answer, local, remote),
+    )?;
+    let found = found.first().ok_or(io::ErrorKind::NotFound)?;
+    let payload = encode(family, Some(found), u32::MAX);
+    query
         .ask(
             |sequence| request(SOCK_DESTROY, libc::NLM_F_ACK, sequence, &payload),
             |_| None::<()>,
@@ -55,25 +65,33 @@ pub(crate) fn end_subflow(local: SocketAddr, remote: SocketAddr) -> io::Result<(
         .map(drop)
 }
 
+/// What names a socket in an answer, if it has these ends.
+fn identity(answer: &[u8], local: SocketAddr, remote: SocketAddr) -> Option<[u8; IDENTITY]> {
+    let is_v4 = i32::from(*answer.first()?) == libc::AF_INET;
+    let identity: [u8; IDENTITY] = answer.get(4..4 + IDENTITY)?.try_into().ok()?;
+    let end = |port: usize, address: usize| {
+        let length = if is_v4 { 4 } else { 16 };
+        let ip = ip(identity.get(address..address + length)?)?.to_canonical();
+        let port = u16::from_be_bytes([identity[port], identity[port + 1]]);
+        Some(SocketAddr::new(ip, port))
+    };
+    let is = |end: SocketAddr, wanted: SocketAddr| {
+        end == SocketAddr::new(wanted.ip().to_canonical(), wanted.port())
+    };
+    (is(end(0, 4)?, local) && is(end(2, 20)?, remote)).then_some(identity)
+}
+
 /// A `struct inet_diag_req_v2`: of one connection, or of all in these states.
-fn encode(family: i32, ends: Option<(SocketAddr, SocketAddr)>, states: u32) -> Vec<u8> {
+fn encode(family: i32, one: Option<&[u8; IDENTITY]>, states: u32) -> Vec<u8> {
     let mut payload = vec![family as u8, libc::IPPROTO_TCP as u8, 1 << (INFO - 1), 0];
     payload.extend_from_slice(&states.to_ne_bytes());
-    let ports = ends.map_or((0, 0), |(local, remote)| (local.port(), remote.port()));
-    payload.extend_from_slice(&ports.0.to_be_bytes());
-    payload.extend_from_slice(&ports.1.to_be_bytes());
-    for end in [0, 1] {
-        let address = ends.map(|(local, remote)| [local, remote][end].ip());
-        let mut bytes = [0; 16];
-        match address {
-            Some(IpAddr::V4(v4)) => bytes[..4].copy_from_slice(&v4.octets()),
-            Some(IpAddr::V6(v6)) => bytes = v6.octets(),
-            None => {}
+    match one {
+        Some(identity) => payload.extend_from_slice(identity),
+        None => {
+            payload.extend_from_slice(&[0; IDENTITY - NO_COOKIE.len()]);
+            payload.extend_from_slice(&NO_COOKIE);
         }
-        payload.extend_from_slice(&bytes);
     }
-    payload.extend_from_slice(&0u32.to_ne_bytes());
-    payload.extend_from_slice(&NO_COOKIE);
     payload
 }
 
@@ -143,15 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_as_long_as_the_kernel_wants_it() {
-        let ends = (
-            "10.1.0.2:5000".parse().unwrap(),
-            "192.0.2.1:443".parse().unwrap(),
-        );
-        let one = encode(libc::AF_INET, Some(ends), u32::MAX);
+    fn a_socket_is_named_as_the_kernel_names_it() {
+        let mut answer = answer([10, 1, 0, 2], b"mptcp\0", [900, 30]);
+        answer[4..8].copy_from_slice(&[0x13, 0x88, 0x01, 0xbb]);
+        answer[40] = 7;
+        let local = "10.1.0.2:5000".parse().unwrap();
+        let remote = "192.0.2.1:443".parse().unwrap();
+        let found = identity(&answer, local, remote).unwrap();
+        assert_eq!(found[36], 7, "the interface");
+        assert_eq!(identity(&answer, remote, local), None);
+        let one = encode(libc::AF_INET, Some(&found), u32::MAX);
         assert_eq!(one.len(), 56);
-        assert_eq!(&one[8..12], &[0x13, 0x88, 0x01, 0xbb]);
-        assert_eq!(&one[12..16], &[10, 1, 0, 2]);
+        assert_eq!(&one[8..16], &answer[4..12]);
         assert_eq!(encode(libc::AF_INET6, None, 2).len(), 56);
+        for cut in 0..52 {
+            assert_eq!(identity(&answer[..cut], local, remote), None);
+        }
     }
 }
