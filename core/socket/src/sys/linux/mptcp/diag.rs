@@ -44,25 +44,27 @@ pub(crate) fn last_heard_at(local: IpAddr) -> io::Result<Vec<(IpAddr, Duration)>
 
 /// Ends a TCP connection, as a subflow is one, of whichever program.
 pub(crate) fn end_subflow(local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
-    let family = match local {
-        SocketAddr::V4(_) => libc::AF_INET,
-        SocketAddr::V6(_) => libc::AF_INET6,
-    };
     let mut query = Query::new(libc::NETLINK_SOCK_DIAG)?;
-    // A socket that is bound to an interface is found by its addresses and that interface only.
-    let payload = encode(family, None, u32::MAX);
-    let found: Vec<[u8; IDENTITY]> = query.ask(
-        |sequence| request(SOCK_DIAG_BY_FAMILY, libc::NLM_F_DUMP, sequence, &payload),
-        |answer| identity(answer, local, remote),
-    )?;
-    let found = found.first().ok_or(io::ErrorKind::NotFound)?;
-    let payload = encode(family, Some(found), u32::MAX);
-    query
-        .ask(
-            |sequence| request(SOCK_DESTROY, libc::NLM_F_ACK, sequence, &payload),
-            |_| None::<()>,
-        )
-        .map(drop)
+    // A socket that is bound to an interface is found by its addresses and that interface only, and one of IPv6 may have
+    // addresses of IPv4.
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let payload = encode(family, None, u32::MAX);
+        let found: Vec<[u8; IDENTITY]> = query.ask(
+            |sequence| request(SOCK_DIAG_BY_FAMILY, libc::NLM_F_DUMP, sequence, &payload),
+            |answer| identity(answer, local, remote),
+        )?;
+        let Some(found) = found.first() else {
+            continue;
+        };
+        let payload = encode(family, Some(found), u32::MAX);
+        return query
+            .ask(
+                |sequence| request(SOCK_DESTROY, libc::NLM_F_ACK, sequence, &payload),
+                |_| None::<()>,
+            )
+            .map(drop);
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 /// What names a socket in an answer, if it has these ends.
