@@ -42,6 +42,32 @@ impl Twinpath {
         Self::spawn(command, arguments)
     }
 
+    /// Starts the command on a host as a user who may do nothing that others may not; `None`, and said aloud, where it
+    /// cannot be had.
+    #[must_use]
+    pub fn start_as_nobody(host: &Host, arguments: &[&str]) -> Option<Self> {
+        const NOBODY: [&str; 5] = [
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--bounding-set=-all",
+            "--inh-caps=-all",
+        ];
+        let tried = std::process::Command::new("setpriv")
+            .args(NOBODY)
+            .arg("true")
+            .output();
+        if !tried.is_ok_and(|tried| tried.status.success()) {
+            twinpath_lab::skip(
+                "setpriv (of util-linux) is missing, or may not become another user",
+            );
+            return None;
+        }
+        let mut command = host.command("setpriv");
+        command.args(NOBODY).arg(readable(&binary()));
+        Some(Self::spawn(command, arguments))
+    }
+
     fn spawn(mut command: std::process::Command, arguments: &[&str]) -> Self {
         command
             .args(arguments)
@@ -57,6 +83,13 @@ impl Twinpath {
             child,
             lines,
         }
+    }
+
+    /// What the kernel says of the process, as in `/proc/<id>/status`.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let id = self.child.id().expect("it runs");
+        std::fs::read_to_string(format!("/proc/{id}/status")).unwrap()
     }
 
     /// Waits for a line on standard error that contains `words`.
@@ -167,6 +200,22 @@ fn collect(
         }
     });
     lines
+}
+
+/// A copy that every user may run, wherever the binary itself lies.
+fn readable(binary: &std::path::Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    static COPY: std::sync::OnceLock<(tempfile::TempDir, PathBuf)> = std::sync::OnceLock::new();
+    let make = || {
+        let folder = tempfile::tempdir().unwrap();
+        let everybody = || std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), everybody()).unwrap();
+        let copy = folder.path().join("twinpath");
+        std::fs::copy(binary, &copy).unwrap();
+        std::fs::set_permissions(&copy, everybody()).unwrap();
+        (folder, copy)
+    };
+    COPY.get_or_init(make).1.clone()
 }
 
 /// The binary: what the variable names, else the one beside this test.

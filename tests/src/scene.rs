@@ -1,7 +1,7 @@
 //! A world with a service and a gateway in it, and a test that plays in the client's place.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ pub struct Scene {
     service: SocketAddr,
     settings: Hidden<Settings>,
     address: SocketAddr,
+    listen: SocketAddr,
     /// The links, and both hosts.
     pub world: World,
 }
@@ -55,6 +56,7 @@ pub struct SceneBuilder {
     cellular: LinkSpec,
     settings: Hidden<Settings>,
     is_v6: bool,
+    is_both: bool,
 }
 
 impl SceneBuilder {
@@ -85,6 +87,12 @@ impl SceneBuilder {
         self
     }
 
+    /// Lets the gateway listen for IPv6 and IPv4 alike, as `[::]`; clients reach it by IPv4.
+    pub fn for_both(mut self) -> Self {
+        self.is_both = true;
+        self
+    }
+
     /// Plays: `act` runs on the client's host, in a runtime of one thread.
     ///
     /// # Panics
@@ -111,6 +119,10 @@ impl SceneBuilder {
             };
             address.set_ip(v6);
         }
+        let mut listen = address;
+        if self.is_both {
+            listen.set_ip(Ipv6Addr::UNSPECIFIED.into());
+        }
         let (service, book) = service::start(&world, self.service);
         let scene = Scene {
             gateway: Mutex::default(),
@@ -118,6 +130,7 @@ impl SceneBuilder {
             service,
             settings: self.settings,
             address,
+            listen,
             world,
         };
         scene.start_gateway();
@@ -142,6 +155,7 @@ impl Scene {
             cellular: LinkSpec::cellular(),
             settings: Hidden(Arc::new(|builder| builder)),
             is_v6: false,
+            is_both: false,
         }
     }
 
@@ -176,7 +190,7 @@ impl Scene {
     /// Starts a gateway; there must be none.
     pub fn start_gateway(&self) {
         let set = Arc::clone(&self.settings.0);
-        let gateway = Gateway::start(&self.world, self.address(), self.service, move |builder| {
+        let gateway = Gateway::start(&self.world, self.listen, self.service, move |builder| {
             set(builder)
         });
         let before = self.lock().replace(gateway);

@@ -29,6 +29,8 @@ pub enum Service {
     Reply(u64),
     /// Sends that many bytes of pattern 1 while it reads up to the end.
     Both(u64),
+    /// Answers one request of HTTP with so many bytes of pattern 1, then ends.
+    Http(u64),
     /// Answers each byte with one byte, and counts them as requests.
     Requests,
     /// Says "ready\n" before it was asked for anything, then echoes.
@@ -197,6 +199,16 @@ async fn carry(
                 write.shutdown().await
             };
             tokio::try_join!(sending, tally.read_to_end(&mut read))?;
+        }
+        Service::Http(size) => {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(read.read_u8().await?);
+            }
+            let answer =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n");
+            write.write_all(answer.as_bytes()).await?;
+            *sent = Some(Pattern::new(1).write(size, &mut write).await?);
         }
         Service::Requests => {
             let mut byte = [0];

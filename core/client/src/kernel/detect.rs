@@ -19,6 +19,8 @@ pub(super) const CLOSE: Duration = Duration::from_millis(10);
 const BETWEEN: Duration = Duration::from_millis(30);
 /// Questions per path and suspicion.
 const QUESTIONS: usize = 4;
+/// Questions on both paths that are further apart do not compare them.
+const APART: Duration = Duration::from_millis(100);
 /// Unanswered questions that condemn, with as many segments of data or more …
 const FEW: usize = 2;
 /// … and with fewer: one lost segment looks like a dead path otherwise.
@@ -96,7 +98,9 @@ impl Detector {
         self.backup = backup.map(Counted::of);
         if let Some(suspicion) = &mut self.suspicion {
             let both = suspicion.backup.zip(self.backup);
-            suspicion.backup_answers |= both.is_some_and(|(was, is)| was != is);
+            if both.is_some_and(|(was, is)| was != is) {
+                suspicion.backup_answered();
+            }
         }
     }
 
@@ -111,7 +115,7 @@ impl Detector {
                 self.acquit(now);
             }
             (Role::Primary, Answer::Gone) => suspicion.gone = true,
-            (Role::Backup, Answer::Heard(_)) => suspicion.backup_answers = true,
+            (Role::Backup, Answer::Heard(_)) => suspicion.backup_answered(),
             _ => {}
         }
     }
@@ -206,6 +210,18 @@ impl Detector {
 }
 
 impl Suspicion {
+    /// The backup leads to the peer. What the primary was asked long before the backup proves nothing any more: perhaps
+    /// nobody could answer then.
+    fn backup_answered(&mut self) {
+        let [primary, backup] = &mut self.asked;
+        let asked = backup.back().zip(primary.back());
+        let is_old = asked.is_some_and(|(backup, last)| backup.saturating_since(*last) > APART);
+        if is_old && !self.backup_answers {
+            primary.clear();
+        }
+        self.backup_answers = true;
+    }
+
     /// Questions on the primary path that should have been answered by now.
     fn in_vain(&self, now: Time, timing: Timing) -> usize {
         let limit = timing.suspicious();
@@ -325,6 +341,11 @@ mod tests {
                 // What was on its way is lost as well.
                 self.flying.iter_mut().for_each(|due| *due = u64::MAX);
             }
+            if let Some(rtt) = weather.primary.filter(|_| !weather.loses_data) {
+                // What was lost is sent again some time.
+                let lost = self.flying.iter_mut().filter(|due| **due == u64::MAX);
+                lost.for_each(|due| *due = self.now + 300 + rtt);
+            }
             while self.flying.front().is_some_and(|due| *due <= self.now) {
                 self.flying.pop_front();
                 add(&mut self.primary.delivered);
@@ -402,6 +423,20 @@ mod tests {
             "{:?}",
             world.asked
         );
+    }
+
+    #[test]
+    fn a_server_that_was_out_of_reach_for_a_while_condemns_no_path_either() {
+        for millis in (50..3000).step_by(50) {
+            let mut world = World::new(20);
+            world.live(1000, GOOD);
+            let dead = Weather {
+                backup: None,
+                ..DEAD
+            };
+            assert_eq!(world.live(millis, dead), None);
+            assert_eq!(world.live(3000, GOOD), None, "after {millis} ms");
+        }
     }
 
     #[test]

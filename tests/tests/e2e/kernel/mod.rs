@@ -1,5 +1,9 @@
 //! Connections over the kernel's MPTCP: what they claim, while the option is let through, and when it is not.
 
+mod matrix;
+mod peers;
+mod user;
+
 use twinpath::{Mode, ModeReason, Peer, Protection, Unprotected};
 use twinpath_lab::{Direction, End, StripMode};
 use twinpath_socket::mptcp::PathManager;
@@ -262,5 +266,45 @@ fn an_endpoint_without_the_backup_flag_is_no_backup() {
             "{reason}"
         );
         scene.cellular().assert_payload_since(&before, 0);
+    });
+}
+
+#[test]
+fn where_all_drop_syns_with_the_option_it_is_plain_after_three_seconds_and_at_once_from_then_on() {
+    scene().play(async |scene| {
+        scene.world.mptcp_endpoint_backup(CELLULAR).unwrap();
+        let links = [scene.wifi(), scene.cellular()];
+        for link in &links {
+            link.drop_mptcp_syns(true);
+        }
+        let began = std::time::Instant::now();
+        let mut client = connect(scene).await;
+        let taken = began.elapsed();
+        // The kernel repeats such a SYN twice, a second apart, before it does without the option.
+        assert!(taken > ms(2500) && taken < ms(4500), "{taken:?}");
+        for link in &links {
+            assert!(link.counters().up.dropped.syn > 0);
+        }
+        let is_plain = |client: &Client| {
+            assert_eq!(client.connection.mode(), Mode::PlainPair);
+            assert_eq!(client.connection.mode_reason(), ModeReason::FellBack);
+            let claim = client.connection.protection();
+            assert_eq!(claim, because(Unprotected::FellBack));
+        };
+        is_plain(&client);
+        client.chat("as plain as ever").await;
+        is_plain(&client);
+        // The kernel has given MPTCP up for everybody in this namespace, though nothing is in its way any more.
+        let mib = |name| scene.world.client().mptcp_mib(name).unwrap();
+        assert_eq!(mib("Blackhole"), 1);
+        for link in &links {
+            link.heal();
+        }
+        let began = std::time::Instant::now();
+        let mut next = connect(scene).await;
+        assert!(began.elapsed() < ms(600), "{:?}", began.elapsed());
+        is_plain(&next);
+        next.chat("as plain as the one before").await;
+        assert!(mib("MPCapableSYNTXDisabled") >= 1);
     });
 }
