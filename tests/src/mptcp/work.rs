@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
-use twinpath::{Mode, ModeReason, Peer};
+use twinpath::{Mode, ModeReason, Peer, Protection, Unprotected};
 use twinpath_lab::{Counters, LinkHandle, Rate};
 
 use super::claims::{FELL_BACK, Law, NO_BACKUP, PRIMARY_LOST, PROTECTED, Watch};
@@ -104,11 +104,7 @@ impl Work {
     async fn act(self, scene: &Scene, trouble: Trouble) {
         let script = Script::new(scene, trouble);
         trouble.prepare(scene);
-        let mut connector = scene.connector().peer(Peer::Any);
-        if trouble.is_alone() {
-            connector = connector.mode(Mode::KernelMptcp);
-        }
-        let mut client = scene.connect_with(connector).await;
+        let mut client = connect(scene, trouble).await;
         let watch = script.watch(&client);
         let worst = match self {
             Self::Chat => chat(scene, &mut client, &script, &watch).await,
@@ -149,6 +145,26 @@ impl Work {
             ..law
         }
     }
+}
+
+/// Connects over Wi-Fi, unless it is in no state for it: a busy machine may let cellular win the race.
+async fn connect(scene: &Scene, trouble: Trouble) -> Client {
+    let mut connector = scene.connector().peer(Peer::Any);
+    if trouble.is_alone() {
+        connector = connector.mode(Mode::KernelMptcp);
+    }
+    let is_due = trouble.law().before.contains(&PRIMARY_LOST);
+    let lost = Protection::Unprotected {
+        reason: Unprotected::PrimarySubflowLost,
+    };
+    for _ in 0..5 {
+        let client = scene.connect_with(connector.clone()).await;
+        if is_due || client.connection.protection() != lost {
+            return client;
+        }
+        log::info!("Wi-Fi was late, once more");
+    }
+    panic!("Wi-Fi is always late");
 }
 
 /// When it struck, and what the links had counted by then.
