@@ -1,14 +1,16 @@
 //! The session: one byte stream over the legs of two paths, the same machine at both ends.
 //!
-//! Each concern has a file: [`open`] the first flight, [`join`] later legs, [`receive`] what comes
-//! in on a leg, [`transmit`] what goes out, [`detect`] silence, [`switch`] failing over, [`failback`] going back,
-//! [`dial`] which paths are wanted, [`timers`] what is due when, [`close`] the end.
+//! Each concern has a file: [`open`] the first flight, [`accept`] the gateway's half of it, [`join`] later legs,
+//! [`stream`] what the application does, [`status`] what it may ask, [`receive`] what comes in on a leg, [`transmit`] what
+//! goes out, [`detect`] silence, [`switch`] failing over, [`failback`] going back, [`dial`] which paths are wanted,
+//! [`timers`] what is due when, [`close`] the end.
 //!
 //! Sending works by *pulling*: every leg has a cursor into the send buffer, and the driver asks a
 //! leg for bytes only when its socket takes some. The active leg carries everything; while it is
 //! suspected, or missing, every other leg starts at the oldest unacknowledged byte and carries
 //! everything as well. The receiver puts all of it in order by offset and drops what it has.
 
+mod accept;
 pub(crate) mod close;
 mod detect;
 mod dial;
@@ -16,6 +18,8 @@ mod failback;
 mod join;
 mod open;
 mod receive;
+mod status;
+mod stream;
 mod switch;
 mod timers;
 mod transmit;
@@ -24,17 +28,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::allowance::{Allowance, Budget};
 use crate::buffer::{ReceiveBuffer, SendBuffer};
 use crate::config::{ClientConfig, EARLY_LIMIT, GatewayConfig};
 use crate::crypto::Keys;
 use crate::entropy::Entropy;
 use crate::error::SessionError;
-use crate::event::{
-    Action, ChunkOutcome, Event, LegEnd, PathChange, Protection, ReadOutcome, UnprotectedReason,
-};
+use crate::event::{Action, Event, LegEnd, PathChange, Protection, UnprotectedReason};
 use crate::leg::{Leg, Phase};
 use crate::stats::Stats;
 use crate::time::Time;
@@ -45,8 +45,8 @@ use failback::Failback;
 use join::ReplayWindow;
 use open::Opening;
 
+pub use accept::AcceptError;
 pub use join::JoinError;
-pub use open::AcceptError;
 
 /// A session at one of its ends.
 pub struct Session {
@@ -220,278 +220,6 @@ impl Session {
             events: VecDeque::new(),
             actions: VecDeque::new(),
         }
-    }
-
-    // ---- the application ----
-
-    /// Accepts a prefix of `data`; 0 means that the buffer is full until bytes are acknowledged.
-    ///
-    /// # Errors
-    /// The session has ended, or this direction was finished.
-    pub fn write(&mut self, data: &[u8], now: Time) -> Result<usize, SessionError> {
-        self.check_writable()?;
-        let n = self.send.push(data);
-        self.after_write(n, now);
-        Ok(n)
-    }
-
-    /// As [`write`](Self::write), without a copy where `data` is long; takes what it accepts.
-    ///
-    /// # Errors
-    /// The session has ended, or this direction was finished.
-    pub fn write_bytes(&mut self, data: &mut Bytes, now: Time) -> Result<usize, SessionError> {
-        self.check_writable()?;
-        let n = self.send.push_bytes(data);
-        self.after_write(n, now);
-        Ok(n)
-    }
-
-    fn check_writable(&self) -> Result<(), SessionError> {
-        match &self.closed {
-            Some(Err(error)) => Err(error.clone()),
-            Some(Ok(())) => Err(SessionError::Finished),
-            None if self.send.is_finished() => Err(SessionError::Finished),
-            None => Ok(()),
-        }
-    }
-
-    fn after_write(&mut self, n: usize, now: Time) {
-        self.stats.written += n as u64;
-        if n > 0 && self.due_from.is_none() {
-            self.due_from = Some(now);
-        }
-    }
-
-    /// Ends this direction: the peer reads an end after everything written so far.
-    pub fn finish(&mut self, now: Time) {
-        if self.closed.is_none() && !self.send.is_finished() {
-            self.send.finish();
-            if self.due_from.is_none() {
-                self.due_from = Some(now);
-            }
-        }
-    }
-
-    /// Copies bytes that are in order.
-    ///
-    /// # Errors
-    /// The session has ended with an error and everything before it was read.
-    pub fn read(&mut self, out: &mut [u8], now: Time) -> Result<ReadOutcome, SessionError> {
-        if out.is_empty() {
-            return Ok(ReadOutcome::Data(0));
-        }
-        match self.recv.read(out) {
-            0 => self.read_ended().map(|ended| match ended {
-                true => ReadOutcome::End,
-                false => ReadOutcome::Blocked,
-            }),
-            n => {
-                self.after_read(now);
-                Ok(ReadOutcome::Data(n))
-            }
-        }
-    }
-
-    /// Takes bytes that are in order, without a copy.
-    ///
-    /// # Errors
-    /// The session has ended with an error and everything before it was read.
-    pub fn read_chunk(&mut self, max: usize, now: Time) -> Result<ChunkOutcome, SessionError> {
-        match self.recv.take(max) {
-            None => self.read_ended().map(|ended| match ended {
-                true => ChunkOutcome::End,
-                false => ChunkOutcome::Blocked,
-            }),
-            Some(bytes) => {
-                self.after_read(now);
-                Ok(ChunkOutcome::Data(bytes))
-            }
-        }
-    }
-
-    /// Bytes of the peer that the application has handed on, if it does not use them up itself: a
-    /// RESET says so instead of what was read.
-    pub fn set_handed_on(&mut self, offset: u64) {
-        self.handed_on = Some(offset.min(self.recv.read_offset()));
-    }
-
-    fn delivered(&self) -> u64 {
-        self.handed_on.unwrap_or_else(|| self.recv.read_offset())
-    }
-
-    fn read_ended(&self) -> Result<bool, SessionError> {
-        if self.recv.is_exhausted() {
-            return Ok(true);
-        }
-        match &self.closed {
-            Some(Err(error)) => Err(error.clone()),
-            Some(Ok(())) => Ok(true),
-            None => Ok(false),
-        }
-    }
-
-    fn after_read(&mut self, now: Time) {
-        self.stats.read = self.recv.read_offset();
-        let was_closed = self.recv.is_closed();
-        // A quarter of the window read in less than half the shortest round trip: the window, not
-        // the path, is what limits. Larger than that it would only fall out of the caches.
-        let window_time = now.saturating_since(self.window_read_at);
-        let fast = window_time < self.shortest_rtt() / 2;
-        if self.recv.update_limit(fast) {
-            self.window_read_at = now;
-            let active = self.active;
-            let index = self
-                .legs
-                .iter()
-                .position(|leg| leg.is_up() && leg.role == active)
-                .or_else(|| self.legs.iter().position(Leg::is_up));
-            if let Some(leg) = index.and_then(|i| self.legs.get_mut(i)) {
-                leg.window_due = true;
-                if was_closed && !leg.is_asked() {
-                    // The peer waits for this; if it gets lost nobody would send anything.
-                    leg.ping(now);
-                }
-            }
-        }
-    }
-
-    fn shortest_rtt(&self) -> Duration {
-        self.leg_on(self.active)
-            .and_then(|leg| leg.rtt.shortest())
-            .unwrap_or(Duration::from_millis(100))
-    }
-
-    // ---- what it is like ----
-
-    /// Bytes can be read, or the end, or an error.
-    pub fn is_readable(&self) -> bool {
-        self.recv.is_readable() || self.recv.is_exhausted() || self.closed.is_some()
-    }
-
-    /// A write would accept a fair amount of bytes, or fail. A writer that waits for this is not
-    /// woken for every acknowledgement.
-    pub fn is_writable(&self) -> bool {
-        self.send.has_fair_room() || self.closed.is_some() || self.send.is_finished()
-    }
-
-    /// The last calls left something for the driver: bytes to pull, an action, an event.
-    pub fn wants_driver(&self) -> bool {
-        let limit = self.send.end().min(self.peer_limit);
-        !self.actions.is_empty()
-            || !self.events.is_empty()
-            || self.legs.iter().any(|leg| {
-                leg.ack_due
-                    || leg.window_due
-                    || !leg.control.is_empty()
-                    || (leg.cursor < limit && self.may_send_data(leg.id))
-                    || (self.send.is_finished() && !leg.fin_sent && self.may_send_data(leg.id))
-            })
-    }
-
-    /// Bytes held: unacknowledged ones of this end, and unread ones of the peer.
-    pub const fn buffered_bytes(&self) -> u64 {
-        self.unacked_bytes() + self.recv.held()
-    }
-
-    /// Bytes that the peer was promised room for: what it may still send, and what is unread.
-    pub const fn promised_bytes(&self) -> u64 {
-        self.recv.limit().saturating_sub(self.recv.read_offset())
-    }
-
-    /// Bytes of the peer that wait for others before them.
-    pub const fn apart_bytes(&self) -> u64 {
-        self.recv.apart()
-    }
-
-    /// Bounds further growth of the buffers, under memory pressure; what the peer was promised
-    /// stays promised.
-    pub fn set_buffer_limits(&mut self, window_max: u64, send_buffer: usize) {
-        self.recv.set_max_window(window_max);
-        self.send.set_capacity(send_buffer as u64);
-    }
-
-    /// When the peer was last heard on any leg.
-    pub const fn last_authentic(&self) -> Time {
-        self.last_authentic
-    }
-
-    /// Gateway: the client has shown that it got WELCOME, so it is where it says.
-    pub const fn is_proven(&self) -> bool {
-        self.established && self.opening.is_none()
-    }
-
-    /// Bytes sent and received on the legs of that path, frames and all.
-    pub const fn path_bytes(&self, role: Role) -> (u64, u64) {
-        let path = self.stats.path(role);
-        (path.sent, path.received)
-    }
-
-    /// WELCOME was verified (client) or sent (gateway).
-    pub const fn is_established(&self) -> bool {
-        self.established
-    }
-
-    /// The session has ended.
-    pub const fn is_closed(&self) -> bool {
-        self.closed.is_some()
-    }
-
-    /// How it ended, if it has.
-    pub fn result(&self) -> Option<Result<(), SessionError>> {
-        self.closed.clone()
-    }
-
-    /// Everything accepted, and the end if there is one, is acknowledged by the peer.
-    pub const fn is_drained(&self) -> bool {
-        self.send.acked() == self.send.end() && (!self.send.is_finished() || self.fin_acked)
-    }
-
-    /// Bytes accepted and not yet acknowledged.
-    pub const fn unacked_bytes(&self) -> u64 {
-        self.send.end() - self.send.acked()
-    }
-
-    /// Bytes of the peer that the application has read.
-    pub const fn read_bytes(&self) -> u64 {
-        self.recv.read_offset()
-    }
-
-    /// The name of the session, once there is one.
-    pub const fn session_id(&self) -> Option<SessionId> {
-        self.id
-    }
-
-    /// Which end this is.
-    pub const fn side(&self) -> Side {
-        self.side
-    }
-
-    /// What the client asked of the two paths.
-    pub const fn service(&self) -> ServiceType {
-        self.service
-    }
-
-    /// The path that carries the bytes.
-    pub const fn active_role(&self) -> Role {
-        self.active
-    }
-
-    /// What the connection can claim.
-    pub const fn protection(&self) -> Protection {
-        self.protection
-    }
-
-    /// Counters; `now` for how long ago something was heard.
-    pub fn stats(&self, now: Time) -> Stats {
-        let mut stats = self.stats;
-        stats.acknowledged = self.send.acked();
-        for leg in self.legs.iter().filter(|leg| leg.is_up()) {
-            let path = stats.path_mut(leg.role);
-            path.srtt = leg.rtt.measured();
-            path.up = true;
-            path.last_heard = Some(now.saturating_since(leg.last_received));
-        }
-        stats
     }
 
     /// Sets the bytes that may be spent on the backup, counted since the start of the session.
