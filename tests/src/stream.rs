@@ -1,6 +1,8 @@
 //! Byte streams that show every loss, repetition and swap, and how long one waited for them.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -69,7 +71,7 @@ impl Pattern {
         &mut self,
         size: u64,
         to: &mut (impl AsyncWrite + Unpin),
-    ) -> std::io::Result<Hash> {
+    ) -> io::Result<Hash> {
         let mut hash = Sha256::new();
         let mut left = size;
         while left > 0 {
@@ -112,7 +114,7 @@ impl Tally {
     /// # Errors
     ///
     /// Those of the reader.
-    pub async fn read(&mut self, from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<bool> {
+    pub async fn read(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
         let began = Instant::now();
         let size = from.read(&mut self.buffer).await?;
         let waited = began.elapsed();
@@ -137,10 +139,10 @@ impl Tally {
         &mut self,
         bytes: u64,
         from: &mut (impl AsyncRead + Unpin),
-    ) -> std::io::Result<()> {
+    ) -> io::Result<()> {
         while self.bytes < bytes {
             if !self.read(from).await? {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         Ok(())
@@ -151,10 +153,7 @@ impl Tally {
     /// # Errors
     ///
     /// Those of the reader.
-    pub async fn read_to_end(
-        &mut self,
-        from: &mut (impl AsyncRead + Unpin),
-    ) -> std::io::Result<()> {
+    pub async fn read_to_end(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
         while self.read(from).await? {}
         Ok(())
     }
@@ -164,4 +163,29 @@ impl Tally {
     pub fn hash(&self) -> Hash {
         Hash(self.hash.clone().finalize().into())
     }
+}
+
+/// Reads the echoes of messages of that size, cut from a pattern, up to the end of the stream. `sent` tells when each was
+/// sent; gives how long the slowest took.
+///
+/// # Panics
+///
+/// When an echo differs from its message, or is missing.
+pub(crate) async fn read_echoes(
+    read: &mut (impl AsyncRead + Unpin),
+    mut pattern: Pattern,
+    size: usize,
+    sent: &RefCell<Vec<Instant>>,
+) -> io::Result<Duration> {
+    let mut message = vec![0; size];
+    let (mut number, mut worst) = (0, Duration::ZERO);
+    while read.read(&mut message[..1]).await? > 0 {
+        read.read_exact(&mut message[1..]).await?;
+        let expected = pattern.take(size);
+        assert_eq!(message, expected, "message {number} is another");
+        worst = worst.max(sent.borrow()[number].elapsed());
+        number += 1;
+    }
+    assert_eq!(number, sent.borrow().len(), "messages are missing");
+    Ok(worst)
 }

@@ -12,7 +12,7 @@ use crate::fault::{Failover, Fault, Strike};
 use crate::patience::{ms, soon};
 use crate::scene::Scene;
 use crate::service::Service;
-use crate::stream::{Pattern, Tally};
+use crate::stream::{Pattern, Tally, read_echoes};
 
 /// A transfer in one direction.
 const BULK: u64 = 4_000_000;
@@ -221,23 +221,7 @@ async fn echo(client: &mut Client, strike: &Strike) -> Duration {
         write.finish();
         std::io::Result::Ok(())
     };
-    let reading = async {
-        let mut pattern = Pattern::new(4);
-        let mut message = vec![0; MESSAGE];
-        let (mut number, mut worst) = (0, Duration::ZERO);
-        while read.read(&mut message[..1]).await? > 0 {
-            read.read_exact(&mut message[1..]).await?;
-            assert_eq!(
-                message,
-                pattern.take(MESSAGE),
-                "message {number} is another"
-            );
-            worst = worst.max(sent.borrow()[number].elapsed());
-            number += 1;
-        }
-        assert_eq!(number, sent.borrow().len(), "messages are missing");
-        Ok(worst)
-    };
+    let reading = read_echoes(read, Pattern::new(4), MESSAGE, &sent);
     let ((), worst) = soon("the echoes", async { tokio::try_join!(writing, reading) })
         .await
         .unwrap();

@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::patience::{ms, soon};
 use crate::scene::Scene;
 use crate::service::Service;
-use crate::stream::{Hash, Pattern, Tally};
+use crate::stream::{Hash, Pattern, Tally, read_echoes};
 
 /// What is moved in bulk, and the rate of Wi-Fi meanwhile: long enough to be struck half way.
 const BULK: u64 = 3_000_000;
@@ -267,23 +267,7 @@ async fn chat(scene: &Scene, client: &mut Client, script: &Script, watch: &Watch
         write.shutdown().await?;
         std::io::Result::Ok(Hash::of(&all))
     };
-    let reading = async {
-        let mut pattern = Pattern::new(4);
-        let mut message = vec![0; MESSAGE];
-        let (mut number, mut worst) = (0, Duration::ZERO);
-        while read.read(&mut message[..1]).await? > 0 {
-            read.read_exact(&mut message[1..]).await?;
-            assert_eq!(
-                message,
-                pattern.take(MESSAGE),
-                "message {number} is another"
-            );
-            worst = worst.max(sent.borrow()[number].elapsed());
-            number += 1;
-        }
-        assert_eq!(number, sent.borrow().len(), "messages are missing");
-        Ok(worst)
-    };
+    let reading = read_echoes(read, Pattern::new(4), MESSAGE, &sent);
     let directing = async {
         script.run(watch).await;
         is_over.set(true);
