@@ -115,13 +115,9 @@ impl Watched for Attended {
         let Some(shared) = state.shared.upgrade() else {
             return;
         };
-        let plan = Plan::choose(
-            &self.options,
-            &self.target,
-            interfaces,
-            mandate,
-            Some(&state.plan),
-        );
+        let plan = state
+            .plan
+            .again(&self.options, &self.target, interfaces, mandate);
         let interface = |plan: &Plan| plan.path(Role::Backup)?.interface().cloned();
         let over = match interface(&state.plan) != interface(&plan) {
             true => self.stand_by(&mut state, &plan),

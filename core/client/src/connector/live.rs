@@ -234,13 +234,9 @@ impl Watched for Live {
         let Some(shared) = state.shared.upgrade() else {
             return;
         };
-        let plan = Plan::choose(
-            &self.options,
-            &self.target,
-            interfaces,
-            mandate,
-            Some(&state.plan),
-        );
+        let plan = state
+            .plan
+            .again(&self.options, &self.target, interfaces, mandate);
         let changes = Role::ALL.map(|role| {
             let bound = &mut state.bound[index(role)];
             if let (Some(bound), Some(path)) = (bound.as_mut(), plan.path(role)) {

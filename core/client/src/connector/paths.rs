@@ -84,6 +84,17 @@ impl Plan {
         }
     }
 
+    /// Chooses anew, for a connection that runs by this plan.
+    pub(super) fn again(
+        &self,
+        options: &Options,
+        target: &Target,
+        interfaces: &[Interface],
+        mandate: &Mandate,
+    ) -> Self {
+        Self::choose(options, target, interfaces, mandate, Some(self))
+    }
+
     /// Chooses among the interfaces as they are. An interface that serves a role in `current` keeps it while it can.
     pub(super) fn choose(
         options: &Options,
