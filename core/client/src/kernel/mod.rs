@@ -14,6 +14,7 @@ mod keep;
 mod outage;
 mod probe;
 mod relief;
+mod seen;
 mod silence;
 mod stream;
 mod watch;

@@ -13,6 +13,7 @@ use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
 use super::claim::{Ends, claim, is_alive};
 use super::course::Course;
 use super::detect::CLOSE;
+use super::seen::{Subflows, index};
 use super::stream::SharedStream;
 use crate::clock;
 use crate::mode::{Mode, ModeReason, Protection, Unprotected};
@@ -25,8 +26,6 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How long after the connect a second subflow is awaited: it is opened after the first answer.
 const JOINING: Duration = Duration::from_secs(5);
 
-/// A joined subflow counts after two of its round trips, and not before this.
-const SETTLING: Duration = Duration::from_millis(100);
 /// Without any subflow for so long, none is coming: the kernel opens one from another endpoint at once.
 const REOPENING: Duration = Duration::from_millis(500);
 
@@ -45,10 +44,7 @@ pub(crate) struct Watcher {
 struct State {
     /// What was last told of each path.
     paths: [PathStats; 2],
-    /// The subflows that there are.
-    seen: Vec<Seen>,
-    /// Bytes sent and received over those that were, on each path.
-    before: [(u64, u64); 2],
+    subflows: Subflows,
     told: bool,
     /// The backup was taken in by the peer.
     joined: bool,
@@ -60,19 +56,6 @@ struct State {
     /// The subflow that was found to be dead, by its address at this end, and why.
     condemned: Option<(SocketAddr, FailoverReason)>,
     course: Course,
-}
-
-/// A subflow that there is.
-#[derive(Debug)]
-struct Seen {
-    local: SocketAddr,
-    role: Role,
-    sent: u64,
-    received: u64,
-    /// Bytes of ours that have arrived.
-    arrived: u64,
-    /// Established for the first time then.
-    since: Option<Time>,
 }
 
 /// What a look has shown.
@@ -180,7 +163,7 @@ impl Watcher {
         let mut settled = info.clone();
         for subflow in &mut settled.subflows {
             let first = info.subflows.first() == Some(&*subflow);
-            subflow.established &= first || state.is_settled(subflow, now);
+            subflow.established &= first || state.subflows.is_settled(subflow, now);
             state.joined |= subflow.established && ends.role_of(subflow) == Some(Role::Backup);
             subflow.established &= !state.is_condemned(subflow);
         }
@@ -224,8 +207,7 @@ impl State {
     fn of(course: Course) -> Self {
         Self {
             paths: Default::default(),
-            seen: Vec::new(),
-            before: Default::default(),
+            subflows: Subflows::default(),
             told: false,
             joined: false,
             gone_since: None,
@@ -249,13 +231,13 @@ impl State {
     fn count(&mut self, info: &MptcpInfo, ends: &Ends, record: &mut Record, now: Time) -> bool {
         let due = info.unacked > 0 || self.unacked > 0;
         self.unacked = info.unacked;
-        self.forget_the_gone(info);
+        self.subflows.forget_the_gone(info);
         self.told = true;
         let mut moved = [false; 2];
         for role in Role::ALL {
             let of_path = |it: &&Subflow| ends.role_of(it) == Some(role);
             for subflow in info.subflows.iter().filter(of_path) {
-                moved[index(role)] |= self.count_subflow(role, subflow, now);
+                moved[index(role)] |= self.subflows.count(role, subflow, now);
             }
             let on_path = || info.subflows.iter().filter(of_path);
             let newest = on_path().rfind(|it| is_alive(it) && !self.is_condemned(it));
@@ -264,11 +246,7 @@ impl State {
                 false => LegDownReason::Ended,
             };
             let path = &mut self.paths[index(role)];
-            let of_seen = self.seen.iter().filter(|seen| seen.role == role);
-            (path.sent, path.received) = of_seen
-                .fold(self.before[index(role)], |(sent, received), seen| {
-                    (sent + seen.sent, received + seen.received)
-                });
+            (path.sent, path.received) = self.subflows.carried(role);
             path.srtt = newest.and_then(|it| it.health.srtt).or(path.srtt);
             path.last_heard = newest.and_then(|it| it.health.last_ack_recv);
             if path.up != newest.is_some() {
@@ -292,60 +270,5 @@ impl State {
     fn is_condemned(&self, subflow: &Subflow) -> bool {
         self.condemned
             .is_some_and(|(local, _)| local == subflow.local)
-    }
-
-    /// Keeps only the sums of subflows that the kernel lists no more.
-    fn forget_the_gone(&mut self, info: &MptcpInfo) {
-        let before = &mut self.before;
-        self.seen.retain(|seen| {
-            let listed = info.subflows.iter().any(|it| it.local == seen.local);
-            if !listed {
-                let (sent, received) = &mut before[index(seen.role)];
-                (*sent, *received) = (*sent + seen.sent, *received + seen.received);
-            }
-            listed
-        });
-    }
-
-    fn count_subflow(&mut self, role: Role, subflow: &Subflow, now: Time) -> bool {
-        let sent = subflow.health.bytes_sent.unwrap_or_default();
-        let received = subflow.health.bytes_received.unwrap_or_default();
-        let is_same = |seen: &Seen| seen.local == subflow.local;
-        let index = self.seen.iter().position(is_same).unwrap_or_else(|| {
-            self.seen.push(Seen {
-                local: subflow.local,
-                role,
-                sent: 0,
-                received: 0,
-                arrived: 0,
-                since: None,
-            });
-            self.seen.len() - 1
-        });
-        let seen = &mut self.seen[index];
-        let arrived = subflow.health.bytes_acked.unwrap_or_default();
-        let moved = (seen.arrived, seen.received) != (arrived, received);
-        (seen.sent, seen.received, seen.arrived) = (sent, received, arrived);
-        if subflow.established {
-            seen.since.get_or_insert(now);
-        }
-        moved
-    }
-
-    /// Whether the peer has surely taken that subflow in. An initiator of a join sees it established a round trip before
-    /// it is proven to the peer, which until then may give MPTCP up and turn it away.
-    fn is_settled(&self, subflow: &Subflow, now: Time) -> bool {
-        let round_trips = subflow.health.srtt.unwrap_or_default() * 2;
-        let since = self.seen.iter().find(|seen| seen.local == subflow.local);
-        since
-            .and_then(|seen| seen.since)
-            .is_some_and(|since| now.saturating_since(since) >= round_trips.max(SETTLING))
-    }
-}
-
-const fn index(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }
