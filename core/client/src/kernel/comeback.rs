@@ -19,7 +19,8 @@ const STAY: Duration = Duration::from_secs(3);
 const LONGEST_STAY: Duration = Duration::from_secs(5 * 60);
 /// A path that has been good for that long is trusted as at first.
 const QUIET: Duration = Duration::from_secs(10 * 60);
-/// The kernel is given that long to open a subflow.
+/// The kernel is given that long to open a subflow at first, and each time twice as long, for every attempt disturbs the
+/// other connections from that address.
 const OPENING: Duration = Duration::from_secs(3);
 /// An answer within this is good on any path.
 const GOOD: Duration = Duration::from_millis(100);
@@ -48,6 +49,8 @@ struct Lost {
     next: Time,
     pause: Duration,
     good: u32,
+    /// How long the kernel is given next.
+    opening: Duration,
 }
 
 impl Default for Comeback {
@@ -82,6 +85,7 @@ impl Comeback {
             next: now + FIRST,
             pause: FIRST,
             good: 0,
+            opening: OPENING,
         });
     }
 
@@ -114,7 +118,8 @@ impl Comeback {
                 return None;
             }
             // Anew, if the kernel cannot do it.
-            (lost.good, lost.next, lost.pause) = (0, now + OPENING, MOST);
+            (lost.good, lost.next, lost.pause) = (0, now + lost.opening, MOST);
+            lost.opening = (lost.opening * 2).min(LONGEST_STAY);
             self.back = Some(now);
             return Some(Step::BringBack);
         }
@@ -221,8 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_opens_nothing_is_asked_again() {
-        let back = live(&mut lost_at(0), 0, 30, |_| true);
-        assert!(back.len() >= 4, "{back:?}");
+    fn a_kernel_that_opens_nothing_is_asked_again_but_ever_more_seldom() {
+        let back = live(&mut lost_at(0), 0, 3600, |_| true);
+        let pauses: Vec<_> = back.windows(2).map(|it| (it[1] - it[0]) / 1000).collect();
+        assert!(pauses[0] <= 8 && pauses[1] <= 12, "{pauses:?}");
+        let longest = LONGEST_STAY.as_secs() + 10;
+        assert!(pauses.iter().all(|pause| *pause <= longest), "{pauses:?}");
+        assert!(back.len() < 25, "{pauses:?}");
     }
 }

@@ -189,12 +189,21 @@ impl Keeper {
             .and_then(|outage| outage.take_out(primary, silence));
         match taken {
             Ok(taken) => log::debug!("the dead path was taken out: {taken:?}"),
-            Err(error) => {
-                self.is_allowed = false;
-                log::info!(
-                    "the kernel is left to find out for itself that the path is dead: {error}"
-                );
-            }
+            Err(error) => self.fail(
+                "the kernel is left to find out that the path is dead",
+                &error,
+            ),
+        }
+    }
+
+    /// Something could not be done in the kernel. Without the privilege, nothing is tried again.
+    fn fail(&mut self, what: &str, error: &io::Error) {
+        let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported];
+        if denied.contains(&error.kind()) {
+            self.is_allowed = false;
+            log::info!("{what}: {error}");
+        } else {
+            log::debug!("{what}, for now: {error}");
         }
     }
 
@@ -217,10 +226,7 @@ impl Keeper {
                 log::debug!("the primary path answers again, and the kernel may use it");
                 self.outage = Some(outage);
             }
-            Err(error) => {
-                self.is_allowed = false;
-                log::info!("the connection stays on the backup path: {error}");
-            }
+            Err(error) => self.fail("the connection stays on the backup path", &error),
         }
     }
 
