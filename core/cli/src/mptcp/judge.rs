@@ -183,12 +183,13 @@ fn privilege(facts: &Facts, findings: &mut Findings) {
     if facts.may_change {
         findings.ok(
             "privilege",
-            "with CAP_NET_ADMIN a missing endpoint is added when connecting, and gone after that",
+            "with CAP_NET_ADMIN a missing endpoint is added when connecting, and gone after that; a path that dies is left at once",
         );
     } else {
         findings.note(
             "privilege",
-            "without CAP_NET_ADMIN, as this program runs now, connections use the endpoints that there are",
+            "without CAP_NET_ADMIN, as this program runs now, connections use the endpoints that there are, and the kernel takes \
+             about a second to leave a path that dies",
         );
     }
 }
