@@ -281,7 +281,7 @@ impl Connection {
         self.monitor().summary()
     }
 
-    const fn inner(&self) -> &Arc<Inner> {
+    pub(crate) const fn inner(&self) -> &Arc<Inner> {
         self.write.inner()
     }
 }

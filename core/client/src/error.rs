@@ -8,6 +8,8 @@ use std::time::Duration;
 use twinpath_proto::{Role, SessionError};
 use twinpath_socket::InterfaceError;
 
+use crate::pair::Interrupted;
+
 /// The coarse kind of an error: what a caller might act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -71,6 +73,9 @@ impl ErrorKind {
         if let Some(inner) = error.get_ref() {
             if let Some(session) = inner.downcast_ref::<SessionError>() {
                 return Self::of_session(session);
+            }
+            if inner.is::<Interrupted>() {
+                return Self::Interrupted;
             }
             if inner.is::<InterfaceError>() {
                 return Self::NoInterface;

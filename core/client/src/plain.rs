@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     role: Role,
     written: AtomicU64,
     read: AtomicU64,
+    /// Answers that somebody waits for.
+    awaited: AtomicU64,
     /// Of a connection over kernel MPTCP.
     kernel: OnceLock<Watcher>,
     kept: Mutex<Option<Kept>>,
@@ -91,6 +93,7 @@ impl Shared {
             role,
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
+            awaited: AtomicU64::new(0),
             kernel: OnceLock::new(),
             kept: Mutex::default(),
         }
@@ -141,6 +144,16 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         drop(kept);
+    }
+
+    /// An answer is due, beside those that are.
+    pub(crate) fn begin_awaiting(&self) {
+        self.awaited.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One of the answers has come, or nobody waits for it any more.
+    pub(crate) fn end_awaiting(&self) {
+        self.awaited.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Keeps the first error for the account.

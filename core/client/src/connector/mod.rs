@@ -8,6 +8,7 @@ mod live;
 mod mandate;
 mod paths;
 pub(crate) mod race;
+mod reach;
 mod watch;
 
 use std::fmt;

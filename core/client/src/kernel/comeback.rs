@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twinpath_proto::Time;
 
-use super::detect::Answer;
+use crate::detect::Answer;
 
 /// Between questions: at first, and at most.
 const FIRST: Duration = Duration::from_millis(500);

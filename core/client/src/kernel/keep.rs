@@ -13,12 +13,12 @@ use twinpath_socket::mptcp::Subflow;
 
 use super::claim::Ends;
 use super::comeback::{Comeback, Step};
-use super::detect::{Answer, CLOSE, Detector, Order};
 use super::endpoints::usable;
 use super::outage::Outage;
-use super::probe;
 use super::watch::Look;
 use crate::clock;
+use crate::detect::probe;
+use crate::detect::{Answer, CLOSE, Detector, Order};
 use crate::dialer::Path;
 use crate::plain;
 

@@ -8,14 +8,11 @@ mod choice;
 mod claim;
 mod comeback;
 mod course;
-mod detect;
 mod endpoints;
 mod keep;
 mod outage;
-mod probe;
 mod relief;
 mod seen;
-mod silence;
 mod stream;
 mod watch;
 

@@ -12,8 +12,8 @@ use tokio::time::{sleep, timeout};
 use twinpath_proto::Time;
 use twinpath_socket::mptcp::{MptcpInfo, Subflow, end_subflow, mptcp_info};
 
-use super::silence::Silence;
 use crate::clock;
+use crate::detect::silence::Silence;
 
 /// Between looks while an answer is due and there is another subflow. A server has many connections.
 const LOOK: Duration = Duration::from_millis(20);

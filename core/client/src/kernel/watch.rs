@@ -12,10 +12,10 @@ use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
 
 use super::claim::{Ends, claim, is_alive};
 use super::course::Course;
-use super::detect::CLOSE;
 use super::seen::{Subflows, index};
 use super::stream::SharedStream;
 use crate::clock;
+use crate::detect::CLOSE;
 use crate::mode::{Mode, ModeReason, Protection, Unprotected};
 use crate::record::Record;
 

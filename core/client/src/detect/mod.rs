@@ -1,9 +1,11 @@
-//! When the primary subflow has died: from the kernel's counters, and from questions on both paths.
+//! When a TCP connection's path has died: from the kernel's counters, and from questions on both paths.
 //!
 //! Suspected early, condemned late. To suspect costs a handshake on the primary path, which is asked whether it still
 //! answers; only if it does not, the backup is asked as well, for a server that answers nowhere has died, not the path.
 //! Condemned is a path that answers nothing while the other one does.
 
+pub(crate) mod probe;
+pub(crate) mod silence;
 mod suspicion;
 #[cfg(test)]
 mod tests;
@@ -14,11 +16,11 @@ use std::time::Duration;
 use twinpath_proto::{Role, Time};
 use twinpath_socket::TcpHealth;
 
-use super::silence::{Counted, Silence};
+use silence::{Counted, Silence};
 use suspicion::Suspicion;
 
 /// How often the counters are looked at while an answer is due.
-pub(super) const CLOSE: Duration = Duration::from_millis(10);
+pub(crate) const CLOSE: Duration = Duration::from_millis(10);
 
 /// So many suspicions in a minute may turn out needless; then they begin later.
 const NEEDLESS: usize = 4;
@@ -32,7 +34,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Ask whether the peer answers a handshake on that path.
     Ask(Role),
     /// The primary path is dead, and has been silent for so long.
@@ -41,7 +43,7 @@ pub(super) enum Order {
 
 /// What a question came to. One that is not answered needs no report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// The peer's host answers, after so long.
     Heard(Duration),
     /// There is no such path any more, says this machine.
@@ -50,11 +52,11 @@ pub(super) enum Answer {
     Nothing,
 }
 
-/// Of one primary subflow.
+/// Of one connection, or one subflow, over the primary path.
 #[derive(Debug, Default)]
-pub(super) struct Detector {
+pub(crate) struct Detector {
     silence: Silence,
-    /// What the backup's subflow has brought.
+    /// What the backup's subflow has brought, where there is one.
     backup: Option<Counted>,
     /// When bytes came, in the last second.
     heard: VecDeque<Time>,
@@ -69,7 +71,7 @@ pub(super) struct Detector {
 
 impl Detector {
     /// Takes the counters of both subflows in.
-    pub(super) fn look(&mut self, primary: &TcpHealth, backup: Option<&TcpHealth>, now: Time) {
+    pub(crate) fn look(&mut self, primary: &TcpHealth, backup: Option<&TcpHealth>, now: Time) {
         let was_due = self.silence.due().is_some();
         let progress = self.silence.look(primary, now);
         if progress.arrived || (progress.heard && !was_due) {
@@ -89,7 +91,7 @@ impl Detector {
     }
 
     /// Takes in what a question came to.
-    pub(super) fn answer(&mut self, role: Role, answer: Answer, now: Time) {
+    pub(crate) fn answer(&mut self, role: Role, answer: Answer, now: Time) {
         let Some(suspicion) = &mut self.suspicion else {
             return;
         };
@@ -105,24 +107,24 @@ impl Detector {
     }
 
     /// Whether the subflow is dead, as far as it has been found out.
-    pub(super) const fn is_condemned(&self) -> bool {
+    pub(crate) const fn is_condemned(&self) -> bool {
         self.condemned
     }
 
     /// The system says that the path is gone. False if it was condemned before.
-    pub(super) fn give_up(&mut self) -> bool {
+    pub(crate) fn give_up(&mut self) -> bool {
         self.suspicion = None;
         !std::mem::replace(&mut self.condemned, true)
     }
 
     /// Whether the next look should come soon.
-    pub(super) fn is_watchful(&self) -> bool {
+    pub(crate) fn is_watchful(&self) -> bool {
         let is_due = self.silence.due().is_some() && self.rest.is_none();
         is_due || self.suspicion.is_some() || !self.heard.is_empty()
     }
 
     /// What is to be done now; to be called until there is nothing more.
-    pub(super) fn poll(&mut self, now: Time) -> Option<Order> {
+    pub(crate) fn poll(&mut self, now: Time) -> Option<Order> {
         if self.condemned {
             return None;
         }

@@ -1,4 +1,4 @@
-//! For how long a subflow has brought nothing of ours to its peer.
+//! For how long a connection has brought nothing of ours to its peer.
 
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ const SUSPICIOUS: Duration = Duration::from_millis(50);
 /// What a condemned path has been silent for beyond the round trips in which it should have answered.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Of one subflow, from its counters.
+/// Of one connection or subflow, from its counters.
 #[derive(Debug, Default)]
-pub(super) struct Silence {
+pub(crate) struct Silence {
     last: Option<Counted>,
     due: Option<Due>,
-    pub(super) timing: Timing,
+    pub(crate) timing: Timing,
 }
 
 /// Something of ours is on its way, and nothing of it has arrived since.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Due {
-    pub(super) since: Time,
+pub(crate) struct Due {
+    pub(crate) since: Time,
     /// Segments that had been sent then.
     segments: u32,
     /// Segments that were sent since and have not arrived.
-    pub(super) unanswered: u32,
+    pub(crate) unanswered: u32,
 }
 
 /// Counters that grow while all is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     delivered: u32,
     acknowledged: u64,
     received: u64,
@@ -38,40 +38,40 @@ pub(super) struct Counted {
 
 /// What a look has shown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Something of ours has arrived.
-    pub(super) arrived: bool,
+    pub(crate) arrived: bool,
     /// Something came.
-    pub(super) heard: bool,
+    pub(crate) heard: bool,
 }
 
-/// From the round trips of a subflow.
+/// From the round trips of a connection.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Timing {
+pub(crate) struct Timing {
     srtt: Duration,
     rttvar: Duration,
 }
 
 impl Timing {
     /// A silence of that length is suspicious.
-    pub(super) fn suspicious(self) -> Duration {
+    pub(crate) fn suspicious(self) -> Duration {
         let late = (self.srtt * 2).max(self.srtt + self.rttvar * 4);
         (late + Duration::from_millis(10)).max(SUSPICIOUS)
     }
 
     /// A path that has been silent for that long may be condemned.
-    pub(super) fn condemning(self) -> Duration {
+    pub(crate) fn condemning(self) -> Duration {
         (self.srtt * 3).max(self.srtt + self.rttvar * 4) + GRACE
     }
 
     /// A question should have been answered by then.
-    pub(super) fn answering(self) -> Duration {
+    pub(crate) fn answering(self) -> Duration {
         self.srtt + self.rttvar * 4
     }
 }
 
 impl Counted {
-    pub(super) fn of(health: &TcpHealth) -> Self {
+    pub(crate) fn of(health: &TcpHealth) -> Self {
         Self {
             delivered: health.delivered.unwrap_or_default(),
             acknowledged: health.bytes_acked.unwrap_or_default(),
@@ -82,7 +82,7 @@ impl Counted {
 
 impl Silence {
     /// Takes the counters in.
-    pub(super) fn look(&mut self, health: &TcpHealth, now: Time) -> Progress {
+    pub(crate) fn look(&mut self, health: &TcpHealth, now: Time) -> Progress {
         self.timing = Timing {
             srtt: health.srtt.unwrap_or_default(),
             rttvar: health.rttvar.unwrap_or_default(),
@@ -112,7 +112,7 @@ impl Silence {
     }
 
     /// The silence that there is.
-    pub(super) const fn due(&self) -> Option<Due> {
+    pub(crate) const fn due(&self) -> Option<Due> {
         self.due
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use twinpath_socket::{Binding, ConnectOptions};
 
-use super::detect::Answer;
+use super::Answer;
 
 /// The kernel repeats a handshake after a second; an answer to that would say little.
 const LIMIT: Duration = Duration::from_millis(900);
 
 /// One handshake, ended with a RST as soon as it is answered. A refusal is an answer, too.
-pub(super) async fn ask(binding: Binding, server: SocketAddr) -> Answer {
+pub(crate) async fn ask(binding: Binding, server: SocketAddr) -> Answer {
     let began = Instant::now();
     let options = ConnectOptions::bound_to(binding);
     match timeout(LIMIT, twinpath_socket::connect(server, &options)).await {

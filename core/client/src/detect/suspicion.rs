@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twinpath_proto::{Role, Time};
 
-use crate::kernel::silence::{Counted, Timing};
+use super::silence::{Counted, Timing};
 
 /// Between two questions on the primary path.
 const BETWEEN: Duration = Duration::from_millis(30);
