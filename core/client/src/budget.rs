@@ -73,6 +73,11 @@ impl Budget {
         self.change(|inner| inner.used = used);
     }
 
+    /// Counts what went over the backup outside of sessions.
+    pub(crate) fn charge(&self, bytes: u64) {
+        self.change(|inner| inner.used = inner.used.saturating_add(bytes));
+    }
+
     /// True if that is news.
     pub(crate) fn set_roaming(&self, roaming: bool) -> bool {
         let news = self.lock().roaming != roaming;

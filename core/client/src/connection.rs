@@ -11,12 +11,13 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use twinpath_proto::ResetCode;
 
-use crate::driver::{LegStream, Shared};
-use crate::error::ErrorKind;
+use crate::driver::Shared;
+use crate::error::{ConnectError, ErrorKind};
 use crate::events::Events;
 use crate::kernel::{SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection};
 use crate::monitor::Monitor;
+use crate::pair::PairStream;
 use crate::plain;
 use crate::split::{ReadHalf, WriteHalf};
 use crate::stats::{ConnectionStats, ConnectionSummary};
@@ -85,8 +86,7 @@ impl Connection {
     }
 
     /// Plain TCP, or what takes its place on this platform.
-    pub(crate) fn over_stream(stream: LegStream, shared: plain::Shared) -> Self {
-        let shared = Arc::new(shared);
+    pub(crate) fn over_pair(stream: Arc<PairStream>, shared: Arc<plain::Shared>) -> Self {
         let (read, write) = plain::split(stream, &shared);
         Self::over_halves(read, write, shared)
     }
@@ -206,6 +206,57 @@ impl Connection {
     /// Not safe: a prefix of unknown length may have been written when the future is dropped.
     pub async fn write_bytes(&mut self, data: Bytes) -> io::Result<()> {
         self.write.write_bytes(data).await
+    }
+
+    /// Sends one request that may be repeated, and waits for the first bytes of its answer, at most `max`; `None` if the
+    /// peer ends the stream instead. The rest of the answer is had from reads.
+    ///
+    /// On a plain connection ([`Mode::PlainPair`]) the request is sent again over the other path if its path dies before
+    /// anything of the answer was read, invisibly but for an [`Event::Failover`](crate::Event::Failover). The server may
+    /// then get it twice, so call this only for what does no harm when it is done twice. Requests beyond 256 KiB are not
+    /// sent again; nor is anything inside of TLS, which begins anew with each TCP connection. In the other modes nothing
+    /// has to be sent again.
+    ///
+    /// # Errors
+    ///
+    /// As for reads and writes; [`Interrupted`](crate::Interrupted) inside if the path died and the request could not be
+    /// sent again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not safe: a part of the request may have been sent when the future is dropped.
+    pub async fn exchange(&mut self, request: Bytes, max: usize) -> io::Result<Option<Bytes>> {
+        if let Inner::Plain(shared) = &**self.inner() {
+            if let Some(pair) = shared.pair() {
+                pair.begin_exchange();
+            }
+        }
+        self.write_bytes(request).await?;
+        self.read_chunk(max).await
+    }
+
+    /// Another connection to the same server, over the path that leads there: to go on after an
+    /// [`Interrupted`](crate::Interrupted) error where that is safe.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connector::connect`](crate::Connector::connect); [`ConnectError::Unsupported`] for what is not a
+    /// connection to any server that a connector has made.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the attempts.
+    pub async fn fresh_leg(&self) -> Result<Self, ConnectError> {
+        let ways = match &**self.inner() {
+            Inner::Plain(shared) => shared.ways(),
+            Inner::Session { .. } => None,
+        };
+        match ways {
+            Some(ways) => ways.connect().await,
+            None => Err(ConnectError::Unsupported {
+                what: "a fresh leg of a connection that goes on by itself",
+            }),
+        }
     }
 
     /// Both directions, to be used at the same time from one task.

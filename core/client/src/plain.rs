@@ -5,19 +5,21 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use twinpath_proto::{Role, Stats, Time};
 
+use crate::budget::Budget;
 use crate::clock;
 use crate::connection::Inner;
-use crate::driver::{ByteStream, LegStream};
 use crate::error::ErrorKind;
+use crate::events::Event;
 use crate::kernel::{self, Ends, KernelRead, KernelWrite, SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection, Unprotected};
+use crate::pair::{InterruptedCause, PairRead, PairStream, PairWrite, Tally, Ways};
 use crate::record::Record;
 use crate::stats::{ConnectionStats, ConnectionSummary};
 
@@ -25,11 +27,11 @@ use crate::stats::{ConnectionStats, ConnectionSummary};
 #[derive(Debug)]
 pub(crate) struct Shared {
     record: Mutex<Record>,
-    role: Role,
+    tally: Arc<Tally>,
     written: AtomicU64,
     read: AtomicU64,
-    /// Answers that somebody waits for.
-    awaited: AtomicU64,
+    /// Of a connection whose leg can be taken from under it.
+    pair: OnceLock<(Weak<PairStream>, Weak<dyn Ways>)>,
     /// Of a connection over kernel MPTCP.
     kernel: OnceLock<Watcher>,
     kept: Mutex<Option<Kept>>,
@@ -45,19 +47,80 @@ impl fmt::Debug for Kept {
 }
 
 impl Shared {
+    /// Of a connection that begins on the path of that role; what it spends on the backup is charged to `budget`.
     pub(crate) fn new(
         mode: Mode,
         reason: ModeReason,
         role: Role,
-        path: Option<Arc<PathInfo>>,
+        paths: Vec<(Role, Arc<PathInfo>)>,
+        budget: Option<Budget>,
     ) -> Self {
         let protection = Protection::Unprotected {
             reason: Unprotected::NotAGateway,
         };
         let mut record = Record::new(mode, reason, protection, clock::now());
-        record.name_path(role, path);
+        for (role, path) in paths {
+            record.name_path(role, Some(path));
+        }
         record.announce(role);
-        Self::with(record, role)
+        Self::with(record, Tally::new(role, budget))
+    }
+
+    /// The path that carries the bytes, of a connection that is not over MPTCP.
+    pub(crate) fn role(&self) -> Role {
+        self.tally.role()
+    }
+
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
+    }
+
+    /// The leg under it is looked after.
+    pub(crate) fn attach(&self, stream: &Arc<PairStream>, ways: &Arc<dyn Ways>) {
+        // There is but one in the life of a connection.
+        let _ = self
+            .pair
+            .set((Arc::downgrade(stream), Arc::downgrade(ways)));
+    }
+
+    pub(crate) fn pair(&self) -> Option<Arc<PairStream>> {
+        self.pair.get()?.0.upgrade()
+    }
+
+    /// The ways to its server.
+    pub(crate) fn ways(&self) -> Option<Arc<dyn Ways>> {
+        self.pair.get()?.1.upgrade()
+    }
+
+    /// Its bytes go on over another leg.
+    pub(crate) fn moved(&self, from: Role, to: Role, cause: InterruptedCause, stall: Duration) {
+        self.record().moved(from, to, cause, stall);
+    }
+
+    /// Its path is lost, and it with it.
+    pub(crate) fn interrupted(&self, role: Role, cause: InterruptedCause) {
+        let mut record = self.record();
+        record.subflow(role, Some(cause.into()));
+        if cause == InterruptedCause::BudgetExhausted {
+            record.bus.send(&Event::BudgetExhausted);
+        }
+        record.fail(ErrorKind::Interrupted);
+    }
+
+    /// The paths are these from now on.
+    pub(crate) fn rename_paths(&self, paths: [(Role, Option<PathInfo>); 2]) {
+        let mut record = self.record();
+        for (role, path) in paths {
+            record.name_path(role, path.map(Arc::new));
+        }
+    }
+
+    pub(crate) fn set_mode(&self, mode: Mode, reason: ModeReason) {
+        self.record().set_mode(mode, reason);
+    }
+
+    pub(crate) fn end_exemption(&self, budget: &Budget) {
+        self.tally.end_exemption(budget);
     }
 
     /// Looks at what the kernel says of an MPTCP connection.
@@ -84,16 +147,16 @@ impl Shared {
         for (role, path) in paths {
             record.name_path(role, Some(path));
         }
-        Self::with(record, role)
+        Self::with(record, Tally::new(role, None))
     }
 
-    fn with(record: Record, role: Role) -> Self {
+    fn with(record: Record, tally: Tally) -> Self {
         Self {
             record: Mutex::new(record),
-            role,
+            tally: Arc::new(tally),
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
-            awaited: AtomicU64::new(0),
+            pair: OnceLock::new(),
             kernel: OnceLock::new(),
             kept: Mutex::default(),
         }
@@ -146,14 +209,11 @@ impl Shared {
         drop(kept);
     }
 
-    /// An answer is due, beside those that are.
-    pub(crate) fn begin_awaiting(&self) {
-        self.awaited.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// One of the answers has come, or nobody waits for it any more.
-    pub(crate) fn end_awaiting(&self) {
-        self.awaited.fetch_sub(1, Ordering::AcqRel);
+    /// An answer is due, beside those that are, or one less is.
+    pub(crate) fn await_answer(&self, is_due: bool) {
+        if let Some(pair) = self.pair() {
+            pair.await_answer(is_due);
+        }
     }
 
     /// Keeps the first error for the account.
@@ -183,15 +243,8 @@ impl Shared {
         if let Some(active) = watcher.and_then(|it| it.counters(&mut stats)) {
             return (stats, active);
         }
-        let path = match self.role {
-            Role::Primary => &mut stats.primary,
-            Role::Backup => &mut stats.backup,
-        };
-        path.sent = stats.written;
-        path.received = stats.read;
-        path.legs = 1;
-        path.up = true;
-        (stats, self.role)
+        let role = self.tally.count(&mut stats);
+        (stats, role)
     }
 }
 
@@ -209,8 +262,6 @@ impl Inner {
     }
 }
 
-type Foreign = Box<dyn ByteStream>;
-
 /// The reading half of the stream.
 pub(crate) struct PlainRead {
     stream: ReadStream,
@@ -224,29 +275,19 @@ pub(crate) struct PlainWrite {
 }
 
 enum ReadStream {
-    Tcp(OwnedReadHalf),
+    Pair(PairRead),
     Kernel(KernelRead),
-    Other(tokio::io::ReadHalf<Foreign>),
 }
 
 enum WriteStream {
-    Tcp(OwnedWriteHalf),
+    Pair(PairWrite),
     Kernel(KernelWrite),
-    Other(tokio::io::WriteHalf<Foreign>),
 }
 
-pub(crate) fn split(stream: LegStream, shared: &Arc<Shared>) -> (PlainRead, PlainWrite) {
-    let (read, write) = match stream {
-        LegStream::Tcp(tcp) => {
-            let (read, write) = tcp.into_split();
-            (ReadStream::Tcp(read), WriteStream::Tcp(write))
-        }
-        LegStream::Other(other) => {
-            let (read, write) = tokio::io::split(other);
-            (ReadStream::Other(read), WriteStream::Other(write))
-        }
-    };
-    halves(read, write, shared)
+/// The halves of a connection over one leg.
+pub(crate) fn split(stream: Arc<PairStream>, shared: &Arc<Shared>) -> (PlainRead, PlainWrite) {
+    let read = ReadStream::Pair(PairRead(Arc::clone(&stream)));
+    halves(read, WriteStream::Pair(PairWrite(stream)), shared)
 }
 
 /// The halves of an MPTCP connection, which is watched from now on.
@@ -279,15 +320,8 @@ pub(crate) fn abort(read: Option<PlainRead>, write: Option<PlainWrite>) {
     let (Some(read), Some(write)) = (read, write) else {
         return;
     };
-    match (read.stream, write.stream) {
-        (ReadStream::Tcp(read), WriteStream::Tcp(write)) => {
-            if let Ok(tcp) = read.reunite(write) {
-                LegStream::Tcp(tcp).abort();
-            }
-        }
-        (ReadStream::Other(read), WriteStream::Other(write)) if read.is_pair_of(&write) => {
-            LegStream::Other(read.unsplit(write)).abort();
-        }
+    match (&read.stream, &write.stream) {
+        (ReadStream::Pair(read), WriteStream::Pair(_)) => read.0.abort(),
         (ReadStream::Kernel(read), WriteStream::Kernel(_)) => read.0.reset_on_drop(),
         _ => {}
     }
@@ -301,9 +335,8 @@ impl AsyncRead for PlainRead {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = match &mut this.stream {
-            ReadStream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            ReadStream::Pair(pair) => Pin::new(pair).poll_read(cx, buf),
             ReadStream::Kernel(kernel) => Pin::new(kernel).poll_read(cx, buf),
-            ReadStream::Other(other) => Pin::new(other).poll_read(cx, buf),
         };
         this.shared.look_at(polled)
     }
@@ -317,9 +350,8 @@ impl AsyncWrite for PlainWrite {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = match &mut this.stream {
-            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            WriteStream::Pair(pair) => Pin::new(pair).poll_write(cx, buf),
             WriteStream::Kernel(kernel) => Pin::new(kernel).poll_write(cx, buf),
-            WriteStream::Other(other) => Pin::new(other).poll_write(cx, buf),
         };
         this.shared.look_at(polled)
     }
@@ -331,18 +363,16 @@ impl AsyncWrite for PlainWrite {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = match &mut this.stream {
-            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            WriteStream::Pair(pair) => Pin::new(pair).poll_write_vectored(cx, bufs),
             WriteStream::Kernel(kernel) => Pin::new(kernel).poll_write_vectored(cx, bufs),
-            WriteStream::Other(other) => Pin::new(other).poll_write_vectored(cx, bufs),
         };
         this.shared.look_at(polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            WriteStream::Pair(pair) => Pin::new(pair).poll_flush(cx),
             WriteStream::Kernel(kernel) => Pin::new(kernel).poll_flush(cx),
-            WriteStream::Other(other) => Pin::new(other).poll_flush(cx),
         }
     }
 
@@ -350,9 +380,8 @@ impl AsyncWrite for PlainWrite {
     // reset does.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            WriteStream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            WriteStream::Pair(pair) => Pin::new(pair).poll_shutdown(cx),
             WriteStream::Kernel(kernel) => Pin::new(kernel).poll_shutdown(cx),
-            WriteStream::Other(other) => Pin::new(other).poll_shutdown(cx),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use twinpath_proto::{LegDownReason, Role, Stats, Time, UnprotectedReason};
+use twinpath_proto::{FailoverReason, LegDownReason, Role, Stats, Time, UnprotectedReason};
 use twinpath_socket::Cost;
 
 use crate::error::ErrorKind;
 use crate::events::{Event, EventBus, PathName};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection, Unprotected};
+use crate::pair::InterruptedCause;
 use crate::stats::{ConnectionStats, ConnectionSummary, PathStats, PathSummary};
 
 #[derive(Debug)]
@@ -114,6 +115,25 @@ impl Record {
         self.bus.send(&match down {
             None => Event::LegUp { path },
             Some(reason) => Event::LegDown { path, reason },
+        });
+    }
+
+    /// The bytes go on over another leg, after so long.
+    pub(crate) fn moved(&mut self, from: Role, to: Role, cause: InterruptedCause, stall: Duration) {
+        self.subflow(from, Some(cause.into()));
+        self.subflow(to, None);
+        let (from_path, to_path) = (self.name(from), self.name(to));
+        if from == to {
+            let path = to_path;
+            return self.bus.send(&Event::Recovered { path, stall });
+        }
+        let (reason, millis) = (FailoverReason::from(cause), stall.as_millis());
+        log::info!("failover from {from} to {to}: {reason}, after {millis} ms");
+        self.bus.send(&Event::Failover {
+            from: from_path,
+            to: to_path,
+            reason,
+            stall,
         });
     }
 

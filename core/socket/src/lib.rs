@@ -56,7 +56,7 @@ mod sys;
 mod watch;
 
 pub use clock::now_boottime;
-pub use connect::{abort, connect, finish, listen, reset_on_drop, tune};
+pub use connect::{abort, connect, finish, listen, probe_closely, reset_on_drop, tune};
 pub use error::InterfaceError;
 pub use feed::{feed_interfaces, feed_proxy, unfeed_interfaces};
 pub use health::{TcpHealth, tcp_health};

@@ -67,13 +67,16 @@ pub struct ConnectOptions {
     pub recv_buffer: Option<usize>,
 }
 
+/// See [`ConnectOptions::keepalive`].
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15 * 60);
+
 impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             binding: Binding::Unbound,
             mptcp: false,
             nodelay: true,
-            keepalive: Some(Duration::from_secs(15 * 60)),
+            keepalive: Some(KEEPALIVE),
             user_timeout: None,
             notsent_lowat: None,
             send_buffer: None,

@@ -3,9 +3,11 @@
 mod attended;
 mod builder;
 mod change;
+mod doubt;
 mod known;
 mod live;
 mod mandate;
+mod paired;
 mod paths;
 pub(crate) mod race;
 mod reach;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use twinpath_proto::{Role, Session};
+use twinpath_socket::mptcp::mptcp_info;
 use twinpath_socket::{Interface, is_local_scope};
 
 use crate::budget::{Budget, BudgetShare};
@@ -26,12 +29,15 @@ use crate::error::ConnectError;
 use crate::kernel::{Choice, Endpoints, SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason};
 use crate::mptcp::Lease;
+use crate::pair::{self, PairStream, Ways};
 use crate::plain;
 use crate::target::Target;
 
 use attended::Attended;
 use builder::Options;
+use doubt::Doubt;
 use live::{LegSource, Live};
+use paired::Paired;
 use paths::Plan;
 use race::Won;
 use watch::Watch;
@@ -63,6 +69,7 @@ pub struct Connector {
     budget: Budget,
     watch: Arc<Watch>,
     endpoints: Arc<Endpoints>,
+    doubt: Arc<Doubt>,
 }
 
 impl Connector {
@@ -78,6 +85,7 @@ impl Connector {
             budget,
             watch,
             endpoints: Arc::default(),
+            doubt: Arc::default(),
         }
     }
 
@@ -128,6 +136,7 @@ impl Connector {
             racing,
             &self.options.dialer,
             target,
+            self.head_start(),
             self.options.connect_timeout,
         );
         let (won, leases) = match kernel {
@@ -141,7 +150,7 @@ impl Connector {
         }
         match self.options.peer(target) {
             Peer::Gateway => self.over_session(target.clone(), plan, won, &interfaces),
-            Peer::Any => Ok(over_plain(plan, won)),
+            Peer::Any => Ok(self.over_plain(target, plan, won, &interfaces)),
         }
     }
 
@@ -308,6 +317,28 @@ impl Connector {
         Ok(connection)
     }
 
+    fn over_plain(&self, target: &Target, plan: Plan, won: Won, known: &[Interface]) -> Connection {
+        let role = won.path.role();
+        let infos = plan
+            .paths()
+            .map(|path| (path.role(), Arc::new(path.info())))
+            .collect();
+        // The only path there is has no limit.
+        let limited = plan.path(Role::Primary).is_some();
+        let budget = limited.then(|| self.budget.clone());
+        let (mode, reason) = (plan.mode, plan.reason.clone());
+        let shared = Arc::new(plain::Shared::new(mode, reason, role, infos, budget));
+        let paired = Arc::new(Paired::new(self.clone(), target, plan, &won.stream, role));
+        let stream = PairStream::new(won.stream, role, shared.tally());
+        paired.attach(&stream, &shared);
+        let ways: Arc<dyn Ways> = Arc::clone(&paired) as _;
+        shared.attach(&stream, &ways);
+        shared.keep(Arc::clone(&paired) as _);
+        pair::keep(&stream, &shared, ways);
+        self.watch.add(paired, known);
+        Connection::over_pair(stream, shared)
+    }
+
     fn over_kernel(
         &self,
         target: &Target,
@@ -320,8 +351,23 @@ impl Connector {
             .paths()
             .map(|path| (path.role(), Arc::new(path.info())))
             .collect();
+        // The server's answer to the handshake says already that it knows no MPTCP.
+        let is_mptcp = matches!(&won.stream, LegStream::Tcp(tcp) if mptcp_info(tcp).is_ok_and(|it| it.is_some()));
+        if !is_mptcp {
+            let (mode, reason) = (Mode::PlainPair, ModeReason::FellBack);
+            return self.over_plain(
+                target,
+                Plan {
+                    mode,
+                    reason,
+                    ..plan
+                },
+                won,
+                known,
+            );
+        }
         let LegStream::Tcp(tcp) = won.stream else {
-            return over_plain(plan, won);
+            return self.over_plain(target, plan, won, known);
         };
         let stream = SharedStream::new(tcp);
         let role = won.path.role();
@@ -342,12 +388,6 @@ impl Connector {
         self.watch.add(attended, known);
         connection
     }
-}
-
-fn over_plain(plan: Plan, won: Won) -> Connection {
-    let info = Arc::new(won.path.info());
-    let shared = plain::Shared::new(plan.mode, plan.reason, won.path.role(), Some(info));
-    Connection::over_stream(won.stream, shared)
 }
 
 impl fmt::Debug for Connector {

@@ -61,12 +61,13 @@ pub(crate) struct Won {
     pub(crate) other: Option<(Path, BoxFuture<std::io::Result<LegStream>>)>,
 }
 
-/// Races TCP handshakes over the paths: the first path at once, the second 200 ms later or as soon as the first has
-/// failed, each with its own name lookup.
+/// Races TCP handshakes over the paths: the first path at once, the second when the first has had its `head_start` or as
+/// soon as it has failed, each with its own name lookup.
 pub(crate) async fn race_paths(
     paths: Vec<Path>,
     dialer: &Arc<dyn Dialer>,
     target: &Target,
+    head_start: Duration,
     limit: Duration,
 ) -> Result<Won, ConnectError> {
     let began = Instant::now();
@@ -84,7 +85,7 @@ pub(crate) async fn race_paths(
                 );
                 let dial = dialer.dial(&path, target);
                 running.start(path, dial);
-                next_start = Instant::now() + BACKUP_DELAY;
+                next_start = Instant::now() + head_start;
             }
         }
         tokio::select! {

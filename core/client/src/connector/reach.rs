@@ -1,15 +1,26 @@
 //! What a client of requests asks of a connector: which path to take now, and connections over that path alone.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use twinpath_proto::Role;
 
+use super::Connector;
+use super::builder::Options;
 use super::paths::{self, Plan};
-use super::{Connector, over_plain, race};
+use super::race::{self, BACKUP_DELAY};
 use crate::connection::Connection;
+use crate::detect::{Answer, probe};
+use crate::dialer::Path;
+use crate::driver::BoxFuture;
 use crate::error::ConnectError;
 use crate::mode::{Mode, ModeReason};
 use crate::target::Target;
+
+/// A question that a dialer is asked takes no longer.
+const ASK_LIMIT: Duration = Duration::from_millis(900);
 
 /// How a connection to a target would run at this moment.
 #[derive(Debug, Clone)]
@@ -52,19 +63,59 @@ impl Connector {
             path.into_iter().collect(),
             &self.options.dialer,
             target,
+            Duration::ZERO,
             limit,
         );
-        Ok(over_plain(plan, race.await?))
+        let won = race.await?;
+        let known = self.watch.interfaces()?;
+        Ok(self.over_plain(target, plan, won, &known))
     }
 
-    /// The path that a request should take now: the primary, unless it has been found dead and not yet alive again.
-    pub(crate) fn preferred(&self) -> Role {
-        Role::Primary
+    /// The path that a request to `target` should take now: the primary, unless it was found dead under a connection to
+    /// that server and is not yet proven alive again.
+    pub(crate) fn preferred(&self, target: &Target) -> Role {
+        self.doubt.preferred(target.host())
     }
 
     /// Waits until [`preferred`](Self::preferred) may have changed.
     pub(crate) async fn preference_changed(&self) {
-        std::future::pending().await
+        self.doubt.changed().await;
+    }
+
+    /// By how much the primary goes before the backup in a connect.
+    pub(super) fn head_start(&self) -> Duration {
+        match self.doubt.is_any() {
+            true => Duration::ZERO,
+            false => BACKUP_DELAY,
+        }
+    }
+
+    /// The primary path was found dead under a connection to `target`, which is at that address.
+    pub(super) fn doubt_primary(&self, target: &Target, server: Option<SocketAddr>) {
+        let options = Arc::clone(&self.options);
+        let watch = Arc::downgrade(&self.watch);
+        let host = target.host().to_owned();
+        let target = target.clone();
+        self.doubt.begin(
+            &host,
+            Box::new(move || {
+                // With the interfaces as they are by then.
+                let plan = watch.upgrade().and_then(|watch| {
+                    let interfaces = watch.interfaces().ok()?;
+                    Some(Plan::choose(
+                        &options,
+                        &target,
+                        &interfaces,
+                        &watch.mandate(),
+                        None,
+                    ))
+                });
+                match plan.as_ref().and_then(|plan| plan.path(Role::Primary)) {
+                    Some(path) => ask(&options, path, &target, server),
+                    None => Box::pin(std::future::ready(Answer::Gone)),
+                }
+            }),
+        );
     }
 
     fn plan(&self, target: &Target) -> Result<Plan, ConnectError> {
@@ -79,4 +130,27 @@ impl Connector {
     pub(crate) fn budget_is_spent(&self) -> bool {
         self.is_spent()
     }
+}
+
+/// Whether a server answers on a path: a handshake that leads to nothing.
+pub(super) fn ask(
+    options: &Options,
+    path: &Path,
+    target: &Target,
+    server: Option<SocketAddr>,
+) -> BoxFuture<Answer> {
+    if let Some(server) = server.filter(|_| options.own_sockets) {
+        return Box::pin(probe::ask(path.binding(), server));
+    }
+    let dialing = options.dialer.dial(path, target);
+    Box::pin(async move {
+        match timeout(ASK_LIMIT, dialing).await {
+            Ok(Ok(leg)) => {
+                leg.abort();
+                Answer::Heard(Duration::ZERO)
+            }
+            Ok(Err(error)) => Answer::of_error(&error, Duration::ZERO),
+            Err(_) => Answer::Nothing,
+        }
+    })
 }

@@ -4,6 +4,7 @@
 //! answers; only if it does not, the backup is asked as well, for a server that answers nowhere has died, not the path.
 //! Condemned is a path that answers nothing while the other one does.
 
+pub(crate) mod comeback;
 pub(crate) mod probe;
 pub(crate) mod silence;
 mod suspicion;
@@ -27,6 +28,10 @@ const NEEDLESS: usize = 4;
 /// A server that answers on no path is asked again after this, and then ever more seldom.
 const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
+/// An answer takes a server some time, however near it is.
+const AWAITED: Duration = Duration::from_millis(100);
+/// What was sent several times and has not arrived for so long, on a path that lives, will not arrive.
+const FLOW: Duration = Duration::from_secs(2);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Looks of the last second in which bytes came, from which on a stream of bytes is one whose silence means something.
 const STREAM: usize = 8;
@@ -66,6 +71,11 @@ pub(crate) struct Detector {
     /// The server answered nowhere: nobody is asked until then, and so long a pause that is.
     rest: Option<(Time, Duration)>,
     needless: VecDeque<Time>,
+    /// An answer is due, and nothing has come since then.
+    awaited: Option<Time>,
+    /// Questions that were answered while it did not come.
+    patience: u32,
+    is_told: bool,
     condemned: bool,
 }
 
@@ -76,6 +86,10 @@ impl Detector {
         let progress = self.silence.look(primary, now);
         if progress.arrived || (progress.heard && !was_due) {
             self.acquit(now);
+        }
+        if progress.arrived || progress.heard {
+            self.awaited = self.awaited.map(|_| now);
+            self.patience = 0;
         }
         let is_old = |at: &Time| now.saturating_since(*at) > SECOND;
         while self.heard.front().is_some_and(is_old) {
@@ -98,6 +112,7 @@ impl Detector {
         match (role, answer) {
             (Role::Primary, Answer::Heard(_)) => {
                 self.answered = Some(now);
+                self.patience = self.patience.saturating_add(1);
                 self.acquit(now);
             }
             (Role::Primary, Answer::Gone) => suspicion.primary_is_gone(),
@@ -106,7 +121,76 @@ impl Detector {
         }
     }
 
-    /// Whether the subflow is dead, as far as it has been found out.
+    /// Whoever asks for something says whether an answer is due: a silence means something then, though nothing of
+    /// ours is on its way.
+    pub(crate) fn set_awaited(&mut self, is_awaited: bool, now: Time) {
+        if is_awaited != self.awaited.is_some() {
+            self.awaited = is_awaited.then_some(now);
+            self.patience = 0;
+        }
+    }
+
+    /// Whether somebody says when answers are due, so that the end of a stream of bytes need not be looked into.
+    pub(crate) const fn set_told(&mut self, is_told: bool) {
+        self.is_told = is_told;
+    }
+
+    /// Whether an answer is due that has not come though the path lives.
+    pub(crate) const fn is_patient(&self) -> bool {
+        self.awaited.is_some() && self.patience > 0
+    }
+
+    /// Whether a question is open.
+    pub(crate) const fn is_suspicious(&self) -> bool {
+        self.suspicion.is_some()
+    }
+
+    /// Whether the path lives, and what was sent does not arrive: the connection alone is lost.
+    pub(crate) fn is_flow_lost(&self, now: Time) -> bool {
+        let Some(due) = self.silence.due() else {
+            return false;
+        };
+        let answered = self.answered.is_some_and(|answered| answered > due.since);
+        answered && due.unanswered >= 3 && now.saturating_since(due.since) >= FLOW
+    }
+
+    /// When to look again, if nothing happens; `None` if there is nothing to look for.
+    pub(crate) fn pause(&self, now: Time) -> Option<Duration> {
+        if self.is_watchful() {
+            return Some(CLOSE);
+        }
+        if let Some((until, _)) = self.rest.filter(|(until, _)| now < *until) {
+            return Some(until.saturating_since(now).max(CLOSE));
+        }
+        let since = self.awaited?.max(self.answered.unwrap_or(Time::ZERO));
+        let waited = now.saturating_since(since);
+        Some(self.awaited_limit().saturating_sub(waited).max(CLOSE))
+    }
+
+    /// An answer that is due and has not come for so long is suspicious.
+    fn awaited_limit(&self) -> Duration {
+        if self.patience > 0 {
+            let doubled = REST * 2_u32.pow((self.patience - 1).min(6));
+            return doubled.min(LONGEST_REST);
+        }
+        let timing = self.silence.timing;
+        let usual = self.usual_gap().unwrap_or_default();
+        let early = timing.suspicious().max(AWAITED);
+        let limit = match self.needless.len() >= NEEDLESS {
+            true => timing.condemning().max(early),
+            false => early,
+        };
+        limit.max(usual * 4)
+    }
+
+    /// Between the bytes that came in the last second.
+    fn usual_gap(&self) -> Option<Duration> {
+        let (first, last) = (*self.heard.front()?, *self.heard.back()?);
+        let gaps = u32::try_from(self.heard.len()).ok()?.checked_sub(1)?;
+        last.saturating_since(first).checked_div(gaps)
+    }
+
+    /// Whether the connection is dead, as far as it has been found out.
     pub(crate) const fn is_condemned(&self) -> bool {
         self.condemned
     }
@@ -174,11 +258,19 @@ impl Detector {
             };
             return (now.saturating_since(since) >= limit).then_some(since);
         }
-        let (first, last) = (*self.heard.front()?, *self.heard.back()?);
+        if let Some(awaited) = self.awaited {
+            let since = awaited.max(answered);
+            let is_late = now.saturating_since(since) >= self.awaited_limit();
+            return is_late.then_some(since);
+        }
+        let last = *self.heard.back()?;
+        if self.is_told {
+            return None;
+        }
         if self.heard.len() < STREAM || patient || answered > last {
             return None;
         }
-        let usual = last.saturating_since(first) / (self.heard.len() as u32 - 1);
+        let usual = self.usual_gap()?;
         let limit = timing.suspicious().max(usual * 4);
         (now.saturating_since(last) >= limit).then_some(last)
     }

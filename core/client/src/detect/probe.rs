@@ -21,20 +21,23 @@ pub(crate) async fn ask(binding: Binding, server: SocketAddr) -> Answer {
             twinpath_socket::abort(stream);
             Answer::Heard(began.elapsed())
         }
-        Ok(Err(error)) => answer_of(&error, began.elapsed()),
+        Ok(Err(error)) => Answer::of_error(&error, began.elapsed()),
         Err(_) => Answer::Nothing,
     }
 }
 
-fn answer_of(error: &io::Error, after: Duration) -> Answer {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Answer::Heard(after),
-        // Without a route by that interface, without its address, or without the interface itself.
-        io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::NetworkDown
-        | io::ErrorKind::AddrNotAvailable
-        | io::ErrorKind::NotFound => Answer::Gone,
-        _ => Answer::Nothing,
+impl Answer {
+    /// What it means that a handshake failed.
+    pub(crate) fn of_error(error: &io::Error, after: Duration) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Self::Heard(after),
+            // Without a route by that interface, without its address, or without the interface itself.
+            io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::NotFound => Self::Gone,
+            _ => Self::Nothing,
+        }
     }
 }
 

@@ -12,11 +12,12 @@ use twinpath_proto::{FailoverReason, Role, Time};
 use twinpath_socket::mptcp::Subflow;
 
 use super::claim::Ends;
-use super::comeback::{Comeback, Step};
+
 use super::endpoints::usable;
 use super::outage::Outage;
 use super::watch::Look;
 use crate::clock;
+use crate::detect::comeback::{Comeback, Step};
 use crate::detect::probe;
 use crate::detect::{Answer, CLOSE, Detector, Order};
 use crate::dialer::Path;

@@ -6,7 +6,6 @@
 
 mod choice;
 mod claim;
-mod comeback;
 mod course;
 mod endpoints;
 mod keep;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use twinpath_proto::Role;
 
 use crate::connection::{Connection, Inner};
-use crate::events::PathName;
 use crate::mode::{Mode, PathInfo};
 use crate::monitor::Monitor;
 use crate::plain;
@@ -59,7 +58,7 @@ impl Attention {
     /// From now on, and as long as what this gives lives, silence is not to be expected.
     pub(crate) fn awaiting(&self) -> Awaiting {
         if let Some(plain) = &self.plain {
-            plain.begin_awaiting();
+            plain.await_answer(true);
         }
         Awaiting {
             plain: self.plain.clone(),
@@ -70,7 +69,7 @@ impl Attention {
 impl Drop for Awaiting {
     fn drop(&mut self) {
         if let Some(plain) = &self.plain {
-            plain.end_awaiting();
+            plain.await_answer(false);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use twinpath_proto::Role;
+use twinpath_proto::{FailoverReason, LegDownReason, Role};
 
 /// A connection to a server that is no gateway has lost its path, and could not be mended.
 ///
@@ -34,6 +34,10 @@ pub enum InterruptedCause {
     Silent,
     /// The interface, or its address, is gone.
     PathGone,
+    /// What was sent was not answered, though the path lives: something on the way has forgotten the connection.
+    TimedOut,
+    /// Something has reset it.
+    Reset,
     /// Nothing more may be spent on it.
     BudgetExhausted,
 }
@@ -43,6 +47,8 @@ impl fmt::Display for InterruptedCause {
         f.write_str(match self {
             Self::Silent => "the server does not answer there, but on the other path",
             Self::PathGone => "its interface or address is gone",
+            Self::TimedOut => "what was sent is not answered, though the path lives",
+            Self::Reset => "it was reset",
             Self::BudgetExhausted => "the budget is spent",
         })
     }
@@ -98,5 +104,26 @@ impl Interrupted {
 impl From<Interrupted> for io::Error {
     fn from(error: Interrupted) -> Self {
         Self::new(io::ErrorKind::ConnectionAborted, error)
+    }
+}
+
+impl From<InterruptedCause> for LegDownReason {
+    fn from(cause: InterruptedCause) -> Self {
+        match cause {
+            InterruptedCause::Silent | InterruptedCause::TimedOut => Self::Silent,
+            InterruptedCause::PathGone => Self::PathGone,
+            InterruptedCause::Reset => Self::Reset,
+            InterruptedCause::BudgetExhausted => Self::Budget,
+        }
+    }
+}
+
+impl From<InterruptedCause> for FailoverReason {
+    fn from(cause: InterruptedCause) -> Self {
+        match cause {
+            InterruptedCause::Silent => Self::Silent,
+            InterruptedCause::PathGone => Self::PathGone,
+            _ => Self::LegLost,
+        }
     }
 }

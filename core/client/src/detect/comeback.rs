@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use twinpath_proto::Time;
 
-use crate::detect::Answer;
+use super::Answer;
 
 /// Between questions: at first, and at most.
 const FIRST: Duration = Duration::from_millis(500);
@@ -27,16 +27,16 @@ const GOOD: Duration = Duration::from_millis(100);
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Ask whether the peer answers on the primary path.
     Ask,
-    /// Have the kernel open a subflow on it.
+    /// It may carry bytes again: have it do so.
     BringBack,
 }
 
-/// Of one connection, over all its losses.
+/// Of one connection, or of one path, over all its losses.
 #[derive(Debug)]
-pub(super) struct Comeback {
+pub(crate) struct Comeback {
     lost: Option<Lost>,
     stay: Duration,
     /// The path was last brought back then.
@@ -64,8 +64,8 @@ impl Default for Comeback {
 }
 
 impl Comeback {
-    /// The primary has no live subflow, or has one again.
-    pub(super) fn set_lost(&mut self, lost: bool, now: Time) {
+    /// The primary carries nothing, or carries something again.
+    pub(crate) fn set_lost(&mut self, lost: bool, now: Time) {
         if !lost {
             self.lost = None;
             return;
@@ -90,20 +90,20 @@ impl Comeback {
     }
 
     /// When there is something to do; `None` if nothing is lost.
-    pub(super) fn pause(&self, now: Time) -> Option<Duration> {
+    pub(crate) fn pause(&self, now: Time) -> Option<Duration> {
         let lost = self.lost.as_ref()?;
         Some(lost.next.saturating_since(now))
     }
 
     /// The paths have changed, says the system: now is a good time to ask.
-    pub(super) fn hurry(&mut self, now: Time) {
+    pub(crate) fn hurry(&mut self, now: Time) {
         if let Some(lost) = &mut self.lost {
             (lost.pause, lost.next) = (FIRST, now);
         }
     }
 
     /// What is to be done now.
-    pub(super) fn poll(&mut self, now: Time) -> Option<Step> {
+    pub(crate) fn poll(&mut self, now: Time) -> Option<Step> {
         let stay = self.stay;
         let lost = self.lost.as_mut()?;
         if now < lost.next {
@@ -129,7 +129,7 @@ impl Comeback {
     }
 
     /// Takes in what a question came to. `usual`: the round trip of the path when it was good.
-    pub(super) fn answer(&mut self, answer: Answer, usual: Duration, now: Time) {
+    pub(crate) fn answer(&mut self, answer: Answer, usual: Duration, now: Time) {
         let Some(lost) = &mut self.lost else {
             return;
         };
