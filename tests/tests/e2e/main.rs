@@ -20,5 +20,6 @@ mod leases;
 mod matrix;
 mod mptcp_command;
 mod opening;
+mod pair;
 mod raw;
 mod relief;

@@ -342,7 +342,7 @@ impl Connector {
     fn over_kernel(
         &self,
         target: &Target,
-        plan: Plan,
+        mut plan: Plan,
         won: Won,
         leases: Vec<Lease>,
         known: &[Interface],
@@ -351,20 +351,11 @@ impl Connector {
             .paths()
             .map(|path| (path.role(), Arc::new(path.info())))
             .collect();
-        // The server's answer to the handshake says already that it knows no MPTCP.
-        let is_mptcp = matches!(&won.stream, LegStream::Tcp(tcp) if mptcp_info(tcp).is_ok_and(|it| it.is_some()));
-        if !is_mptcp {
-            let (mode, reason) = (Mode::PlainPair, ModeReason::FellBack);
-            return self.over_plain(
-                target,
-                Plan {
-                    mode,
-                    reason,
-                    ..plan
-                },
-                won,
-                known,
-            );
+        // The server's answer to the handshake says already whether it knows MPTCP.
+        let is_mptcp = |tcp| mptcp_info(tcp).is_ok_and(|info| info.is_some());
+        if !matches!(&won.stream, LegStream::Tcp(tcp) if is_mptcp(tcp)) {
+            (plan.mode, plan.reason) = (Mode::PlainPair, ModeReason::FellBack);
+            return self.over_plain(target, plan, won, known);
         }
         let LegStream::Tcp(tcp) = won.stream else {
             return self.over_plain(target, plan, won, known);
