@@ -11,6 +11,7 @@ mod paired;
 mod paths;
 pub(crate) mod race;
 mod reach;
+mod spares;
 mod watch;
 
 use std::fmt;
@@ -40,6 +41,7 @@ use live::{LegSource, Live};
 use paired::Paired;
 use paths::Plan;
 use race::Won;
+use spares::Spares;
 use watch::Watch;
 
 pub use builder::ConnectorBuilder;
@@ -70,6 +72,7 @@ pub struct Connector {
     watch: Arc<Watch>,
     endpoints: Arc<Endpoints>,
     doubt: Arc<Doubt>,
+    spares: Arc<Spares>,
 }
 
 impl Connector {
@@ -86,6 +89,7 @@ impl Connector {
             watch,
             endpoints: Arc::default(),
             doubt: Arc::default(),
+            spares: Arc::default(),
         }
     }
 
@@ -134,7 +138,7 @@ impl Connector {
         }
         let race = race::race_paths(
             racing,
-            &self.options.dialer,
+            |path| self.dial(path, target),
             target,
             self.head_start(),
             self.options.connect_timeout,

@@ -105,8 +105,11 @@ impl Ways for Paired {
         }
     }
 
-    fn offer(&self, leg: LegStream) {
-        leg.abort();
+    fn offer(&self, role: Role, leg: LegStream) {
+        match self.path(role) {
+            Some(path) => self.connector.spares.offer(path, &self.target, leg),
+            None => leg.abort(),
+        }
     }
 
     fn connect(&self) -> BoxFuture<Result<Connection, ConnectError>> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use twinpath_proto::Role;
 
-use crate::dialer::{Dialer, Path};
+use crate::dialer::Path;
 use crate::driver::{BoxFuture, LegStream};
 use crate::error::{Attempt, ConnectError};
 use crate::target::Target;
@@ -65,7 +65,7 @@ pub(crate) struct Won {
 /// soon as it has failed, each with its own name lookup.
 pub(crate) async fn race_paths(
     paths: Vec<Path>,
-    dialer: &Arc<dyn Dialer>,
+    dial: impl Fn(&Path) -> BoxFuture<std::io::Result<LegStream>>,
     target: &Target,
     head_start: Duration,
     limit: Duration,
@@ -83,8 +83,8 @@ pub(crate) async fn race_paths(
                     path.role(),
                     path.binding()
                 );
-                let dial = dialer.dial(&path, target);
-                running.start(path, dial);
+                let dialing = dial(&path);
+                running.start(path, dialing);
                 next_start = Instant::now() + head_start;
             }
         }
@@ -143,6 +143,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::dialer::Dialer as _;
 
     fn advice_on(error: io::Error) -> &'static str {
         advice(&[Attempt {

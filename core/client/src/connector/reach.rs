@@ -1,5 +1,6 @@
 //! What a client of requests asks of a connector: which path to take now, and connections over that path alone.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::race::{self, BACKUP_DELAY};
 use crate::connection::Connection;
 use crate::detect::{Answer, probe};
 use crate::dialer::Path;
-use crate::driver::BoxFuture;
+use crate::driver::{BoxFuture, LegStream};
 use crate::error::ConnectError;
 use crate::mode::{Mode, ModeReason};
 use crate::target::Target;
@@ -61,7 +62,7 @@ impl Connector {
         let limit = self.options.connect_timeout;
         let race = race::race_paths(
             path.into_iter().collect(),
-            &self.options.dialer,
+            |path| self.dial(path, target),
             target,
             Duration::ZERO,
             limit,
@@ -80,6 +81,14 @@ impl Connector {
     /// Waits until [`preferred`](Self::preferred) may have changed.
     pub(crate) async fn preference_changed(&self) {
         self.doubt.changed().await;
+    }
+
+    /// A stream to `target` over `path`, which may be open already.
+    pub(super) fn dial(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<LegStream>> {
+        match self.spares.take(path, target) {
+            Some(leg) => Box::pin(std::future::ready(Ok(leg))),
+            None => self.options.dialer.dial(path, target),
+        }
     }
 
     /// By how much the primary goes before the backup in a connect.

@@ -64,7 +64,7 @@ impl Keeper {
         let stirred = Arc::clone(&self.stirred);
         loop {
             let Some(pause) = self.step().await else {
-                self.hand_over();
+                self.let_spare_go();
                 return;
             };
             tokio::select! {
@@ -197,13 +197,6 @@ impl Keeper {
         }
     }
 
-    /// What was opened and not used may serve whoever connects next.
-    fn hand_over(&mut self) {
-        if let Some(spare) = self.spare.take() {
-            self.ways.offer(spare);
-        }
-    }
-
     /// The leg is lost. Goes on over another one, or tells the application.
     async fn give_up(
         &mut self,
@@ -250,6 +243,10 @@ impl Keeper {
             cause,
         };
         log::info!("{interrupted}");
+        // Whoever is told goes on there.
+        if let Some(spare) = self.spare.take() {
+            self.ways.offer(role.other(), spare);
+        }
         shared.interrupted(role, cause);
         let mut state = stream.lock();
         state.verdict = Some(interrupted);

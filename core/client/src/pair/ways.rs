@@ -21,8 +21,8 @@ pub(crate) trait Ways: fmt::Debug + Send + Sync {
     /// The path of that role was found dead.
     fn died(&self, role: Role);
 
-    /// A leg on the other path that is not needed here.
-    fn offer(&self, leg: LegStream);
+    /// A leg on the path of that role that is not needed here: it may serve whoever connects next.
+    fn offer(&self, role: Role, leg: LegStream);
 
     /// Another connection to the same server.
     fn connect(&self) -> BoxFuture<Result<Connection, ConnectError>>;
