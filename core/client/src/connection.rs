@@ -14,11 +14,9 @@ use twinpath_proto::ResetCode;
 use crate::driver::Shared;
 use crate::error::{ConnectError, ErrorKind};
 use crate::events::Events;
-use crate::kernel::{SharedStream, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection};
 use crate::monitor::Monitor;
-use crate::pair::PairStream;
-use crate::plain;
+use crate::plain::{self, PlainStream};
 use crate::split::{ReadHalf, WriteHalf};
 use crate::stats::{ConnectionStats, ConnectionSummary};
 
@@ -75,27 +73,9 @@ impl Connection {
         }
     }
 
-    /// MPTCP of the kernel.
-    pub(crate) fn over_kernel(
-        stream: Arc<SharedStream>,
-        watcher: Watcher,
-        shared: Arc<plain::Shared>,
-    ) -> Self {
-        let (read, write) = plain::split_kernel(stream, watcher, &shared);
-        Self::over_halves(read, write, shared)
-    }
-
-    /// Plain TCP, or what takes its place on this platform.
-    pub(crate) fn over_pair(stream: Arc<PairStream>, shared: Arc<plain::Shared>) -> Self {
+    /// Plain TCP or what takes its place on this platform, or MPTCP of the kernel.
+    pub(crate) fn over_stream(stream: Arc<PlainStream>, shared: Arc<plain::Shared>) -> Self {
         let (read, write) = plain::split(stream, &shared);
-        Self::over_halves(read, write, shared)
-    }
-
-    fn over_halves(
-        read: plain::PlainRead,
-        write: plain::PlainWrite,
-        shared: Arc<plain::Shared>,
-    ) -> Self {
         let inner = Arc::new(Inner::Plain(shared));
         Self {
             read: ReadHalf::over_plain(Arc::clone(&inner), read),

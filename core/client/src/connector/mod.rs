@@ -27,11 +27,11 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::driver::{LegStream, Setup};
 use crate::error::ConnectError;
-use crate::kernel::{Choice, Endpoints, SharedStream, Watcher};
+use crate::kernel::{Choice, Endpoints, Watcher};
 use crate::mode::{Mode, ModeReason};
 use crate::mptcp::Lease;
-use crate::pair::{self, PairStream, Ways};
-use crate::plain;
+use crate::pair::{self, Ways};
+use crate::plain::{self, PlainStream};
 use crate::target::Target;
 
 use attended::Attended;
@@ -332,15 +332,26 @@ impl Connector {
         let budget = limited.then(|| self.budget.clone());
         let (mode, reason) = (plan.mode, plan.reason.clone());
         let shared = Arc::new(plain::Shared::new(mode, reason, role, infos, budget));
-        let paired = Arc::new(Paired::new(self.clone(), target, plan, &won.stream, role));
-        let stream = PairStream::new(won.stream, role, shared.tally());
-        paired.attach(&stream, &shared);
+        let stream = PlainStream::new(won.stream, role, shared.tally());
+        self.look_after(target, plan, &stream, &shared, known);
+        Connection::over_stream(stream, shared)
+    }
+
+    /// Has a plain connection looked after as long as it lives.
+    fn look_after(
+        &self,
+        target: &Target,
+        plan: Plan,
+        stream: &Arc<PlainStream>,
+        shared: &Arc<plain::Shared>,
+        known: &[Interface],
+    ) {
+        let paired = Arc::new(Paired::new(self.clone(), target, plan, stream, shared));
         let ways: Arc<dyn Ways> = Arc::clone(&paired) as _;
-        shared.attach(&stream, &ways);
+        shared.attach(stream, &ways);
         shared.keep(Arc::clone(&paired) as _);
-        pair::keep(&stream, &shared, ways);
+        pair::keep(stream, shared, ways);
         self.watch.add(paired, known);
-        Connection::over_pair(stream, shared)
     }
 
     fn over_kernel(
@@ -361,10 +372,6 @@ impl Connector {
             (plan.mode, plan.reason) = (Mode::PlainPair, ModeReason::FellBack);
             return self.over_plain(target, plan, won, known);
         }
-        let LegStream::Tcp(tcp) = won.stream else {
-            return self.over_plain(target, plan, won, known);
-        };
-        let stream = SharedStream::new(tcp);
         let role = won.path.role();
         let (mode, reason) = (plan.mode, plan.reason.clone());
         let attended = Attended::new(
@@ -375,13 +382,44 @@ impl Connector {
             plan,
             leases,
         );
-        let watcher = Watcher::new(&stream, role, attended.ends());
         let shared = Arc::new(plain::Shared::over_kernel(mode, reason, role, infos));
+        let stream = PlainStream::new(won.stream, role, shared.tally());
+        let watcher = Watcher::new(&stream, role, attended.ends());
         attended.attach(&shared);
         shared.keep(Arc::clone(&attended) as _);
-        let connection = Connection::over_kernel(stream, watcher, shared);
+        let (connector, target, weak) = (self.clone(), target.clone(), Arc::downgrade(&stream));
+        shared.on_fall_back(Box::new(move |shared| {
+            if let Some(stream) = weak.upgrade() {
+                connector.look_after_fallen(&target, &stream, shared);
+            }
+        }));
+        shared.watch(watcher);
         self.watch.add(attended, known);
-        connection
+        Connection::over_stream(stream, shared)
+    }
+
+    /// Something took MPTCP out of a connection after its handshake: it is plain TCP from now on.
+    fn look_after_fallen(
+        &self,
+        target: &Target,
+        stream: &Arc<PlainStream>,
+        shared: &Arc<plain::Shared>,
+    ) {
+        let Ok(interfaces) = self.watch.interfaces() else {
+            return;
+        };
+        let mut plan = Plan::choose(
+            &self.options,
+            target,
+            &interfaces,
+            &self.watch.mandate(),
+            None,
+        );
+        (plan.mode, plan.reason) = (Mode::PlainPair, ModeReason::FellBack);
+        if plan.path(Role::Primary).is_some() {
+            shared.end_exemption(&self.budget);
+        }
+        self.look_after(target, plan, stream, shared, &interfaces);
     }
 }
 

@@ -17,8 +17,9 @@ use crate::detect::Answer;
 use crate::dialer::Path;
 use crate::driver::{BoxFuture, LegStream};
 use crate::error::ConnectError;
-use crate::pair::{InterruptedCause, PairStream, Ways};
-use crate::plain;
+use crate::mode::{Mode, ModeReason};
+use crate::pair::{InterruptedCause, Ways};
+use crate::plain::{self, PlainStream};
 use crate::target::Target;
 
 /// One connection of a connector.
@@ -27,6 +28,8 @@ pub(super) struct Paired {
     connector: Connector,
     target: Target,
     server: Option<SocketAddr>,
+    /// How it runs over two paths, and why.
+    pair: Option<(Mode, ModeReason)>,
     state: Mutex<State>,
 }
 
@@ -35,7 +38,7 @@ struct State {
     plan: Plan,
     /// This end of the leg, if the interface of its path has that address.
     bound: Option<IpAddr>,
-    stream: Weak<PairStream>,
+    stream: Weak<PlainStream>,
     shared: Weak<plain::Shared>,
 }
 
@@ -44,32 +47,27 @@ impl Paired {
         connector: Connector,
         target: &Target,
         plan: Plan,
-        leg: &LegStream,
-        role: Role,
+        stream: &Arc<PlainStream>,
+        shared: &Arc<plain::Shared>,
     ) -> Self {
-        let (mut server, mut bound) = (None, None);
-        if let LegStream::Tcp(tcp) = leg {
-            server = tcp.peer_addr().ok();
-            let local = tcp.local_addr().ok().map(|it| it.ip().to_canonical());
-            let interface = plan.path(role).and_then(Path::interface);
-            bound = local.filter(|it| interface.is_some_and(|own| own.addresses.contains(it)));
-        }
+        let ends = stream.with_tcp(|tcp| (tcp.local_addr().ok(), tcp.peer_addr().ok()));
+        let (local, server) = ends.unwrap_or_default();
+        let local = local.map(|local| local.ip().to_canonical());
+        let interface = plan.path(shared.role()).and_then(Path::interface);
+        let bound = local.filter(|it| interface.is_some_and(|own| own.addresses.contains(it)));
+        let is_pair = plan.mode == Mode::PlainPair;
         Self {
             connector,
-            target: target.clone().with_reached_at(leg.peer_address()),
+            pair: is_pair.then(|| (plan.mode, plan.reason.clone())),
+            target: target.clone().with_reached_at(stream.peer_address()),
             server,
             state: Mutex::new(State {
                 plan,
                 bound,
-                stream: Weak::new(),
-                shared: Weak::new(),
+                stream: Arc::downgrade(stream),
+                shared: Arc::downgrade(shared),
             }),
         }
-    }
-
-    pub(super) fn attach(&self, stream: &Arc<PairStream>, shared: &Arc<plain::Shared>) {
-        let mut state = self.lock();
-        (state.stream, state.shared) = (Arc::downgrade(stream), Arc::downgrade(shared));
     }
 
     fn path(&self, role: Role) -> Option<Path> {
@@ -135,7 +133,9 @@ impl Watched for Paired {
             state.bound,
             interfaces,
         );
-        let (mode, reason) = (plan.mode, plan.reason.clone());
+        let planned = (plan.mode, plan.reason.clone());
+        let again = self.pair.clone().filter(|_| plan.mode == Mode::PlainPair);
+        let (mode, reason) = again.unwrap_or(planned);
         let paths = Role::ALL.map(|role| (role, plan.path(role).map(Path::info)));
         let alone = plan.path(Role::Primary).is_none();
         state.plan = plan;

@@ -27,7 +27,7 @@ use crate::plain;
 pub(crate) fn keep(shared: &Arc<plain::Shared>) {
     // At once, so that the connection never claims what nobody has looked at.
     let Some(look) = shared.look() else {
-        return;
+        return shared.fell_back();
     };
     let keeper = Keeper {
         shared: Arc::downgrade(shared),
@@ -88,9 +88,13 @@ impl Keeper {
                 () = stirred.notified() => {}
                 () = sleep(pause) => {}
             }
-            let Some(look) = self.shared.upgrade().and_then(|shared| shared.look()) else {
+            let Some(shared) = self.shared.upgrade() else {
                 return;
             };
+            let Some(look) = shared.look() else {
+                return shared.fell_back();
+            };
+            drop(shared);
             pause = self.step(&look);
         }
     }

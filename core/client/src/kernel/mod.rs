@@ -12,7 +12,6 @@ mod keep;
 mod outage;
 mod relief;
 mod seen;
-mod stream;
 mod watch;
 
 pub(crate) use choice::Choice;
@@ -20,5 +19,4 @@ pub(crate) use claim::Ends;
 pub(crate) use endpoints::{Endpoints, usable};
 pub(crate) use keep::keep;
 pub use relief::Relief;
-pub(crate) use stream::{KernelRead, KernelWrite, SharedStream};
 pub(crate) use watch::{Look, Watcher};

@@ -13,10 +13,10 @@ use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
 use super::claim::{Ends, claim, is_alive};
 use super::course::Course;
 use super::seen::{Subflows, index};
-use super::stream::SharedStream;
 use crate::clock;
 use crate::detect::CLOSE;
 use crate::mode::{Mode, ModeReason, Protection, Unprotected};
+use crate::plain::PlainStream;
 use crate::record::Record;
 
 /// While bytes move, or a second subflow is awaited: what an answer shows has to be told within a second.
@@ -32,7 +32,7 @@ const REOPENING: Duration = Duration::from_millis(500);
 /// What is known of a connection over kernel MPTCP.
 #[derive(Debug)]
 pub(crate) struct Watcher {
-    stream: Weak<SharedStream>,
+    stream: Weak<PlainStream>,
     ends: Mutex<Ends>,
     /// The path of the first subflow.
     role: Role,
@@ -77,7 +77,7 @@ pub(crate) struct Look {
 
 impl Watcher {
     /// Of a connection that begins on the path of that role.
-    pub(crate) fn new(stream: &Arc<SharedStream>, role: Role, ends: Ends) -> Self {
+    pub(crate) fn new(stream: &Arc<PlainStream>, role: Role, ends: Ends) -> Self {
         Self {
             stream: Arc::downgrade(stream),
             ends: Mutex::new(ends),
@@ -130,7 +130,8 @@ impl Watcher {
         if state.over {
             return None;
         }
-        let info = match mptcp_info(stream.tcp()) {
+        let missing = || Err(std::io::ErrorKind::NotConnected.into());
+        let info = match stream.with_tcp(mptcp_info).unwrap_or_else(missing) {
             Ok(Some(info)) => info,
             Ok(None) => {
                 state.over = true;
@@ -156,7 +157,7 @@ impl Watcher {
             state.gone_since = None;
         } else if now.saturating_since(*state.gone_since.get_or_insert(now)) >= REOPENING {
             // The kernel waits up to a minute for a new subflow that nobody will open.
-            stream.fail();
+            stream.fail_without_subflow();
         }
         let ends = self.ends();
         let moved = state.count(&info, &ends, record, now);
@@ -182,7 +183,7 @@ impl Watcher {
             _ => BUSY,
         };
         if pause == IDLE {
-            stream.tell_of_writing();
+            stream.rest();
         }
         Some(Look {
             pause,

@@ -11,12 +11,12 @@ use twinpath_proto::{Role, Time};
 use twinpath_socket::TcpHealth;
 
 use super::interrupted::{Interrupted, InterruptedCause};
-use super::stream::PairStream;
+use super::replay::Replay;
 use super::ways::Ways;
 use crate::clock;
 use crate::detect::{Answer, Detector, Order};
 use crate::driver::LegStream;
-use crate::plain;
+use crate::plain::{self, PlainStream};
 
 /// A leg that takes longer to open is of no use to anybody who waits.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
@@ -26,7 +26,8 @@ const IDLE: Duration = Duration::from_secs(30);
 const REPLAYS: u32 = 3;
 
 /// Looks after `stream` from now on.
-pub(crate) fn keep(stream: &Arc<PairStream>, shared: &Arc<plain::Shared>, ways: Arc<dyn Ways>) {
+pub(crate) fn keep(stream: &Arc<PlainStream>, shared: &Arc<plain::Shared>, ways: Arc<dyn Ways>) {
+    stream.keep();
     let keeper = Keeper {
         stirred: stream.stirred(),
         stream: Arc::downgrade(stream),
@@ -43,7 +44,7 @@ pub(crate) fn keep(stream: &Arc<PairStream>, shared: &Arc<plain::Shared>, ways: 
 }
 
 struct Keeper {
-    stream: Weak<PairStream>,
+    stream: Weak<PlainStream>,
     shared: Weak<plain::Shared>,
     stirred: Arc<tokio::sync::Notify>,
     ways: Arc<dyn Ways>,
@@ -143,7 +144,7 @@ impl Keeper {
 
     /// While an answer is due that does not come though the path lives, the kernels ask each other whether the connection
     /// does: a middlebox may have forgotten it.
-    fn probe(&mut self, stream: &PairStream) {
+    fn probe(&mut self, stream: &PlainStream) {
         let wanted = self.detector.is_patient();
         if wanted != self.is_probed {
             if let Some(LegStream::Tcp(tcp)) = &stream.lock().leg {
@@ -200,7 +201,7 @@ impl Keeper {
     /// The leg is lost. Goes on over another one, or tells the application.
     async fn give_up(
         &mut self,
-        stream: &Arc<PairStream>,
+        stream: &Arc<PlainStream>,
         role: Role,
         cause: InterruptedCause,
     ) -> Option<Duration> {
@@ -248,16 +249,14 @@ impl Keeper {
             self.ways.offer(role.other(), spare);
         }
         shared.interrupted(role, cause);
-        let mut state = stream.lock();
-        state.verdict = Some(interrupted);
-        state.wake();
+        stream.lock().interrupt(interrupted);
         None
     }
 
     /// Opens a leg on that path and says there what was said so far. False if that cannot be done.
     async fn move_to(
         &mut self,
-        stream: &Arc<PairStream>,
+        stream: &Arc<PlainStream>,
         from: Role,
         to: Role,
         cause: InterruptedCause,
@@ -282,11 +281,7 @@ impl Keeper {
         };
         let said = {
             let state = stream.lock();
-            state
-                .replay
-                .as_ref()
-                .map(super::replay::Replay::bytes)
-                .unwrap_or_default()
+            state.replay.as_ref().map(Replay::bytes).unwrap_or_default()
         };
         if let Err(error) = say(&mut leg, &said).await {
             log::debug!("what was said could not be said again on the {to} path: {error}");

@@ -5,13 +5,12 @@ mod attention;
 mod interrupted;
 mod keep;
 mod replay;
-mod stream;
 mod tally;
 mod ways;
 
 pub(crate) use attention::{Attention, Awaiting};
 pub use interrupted::{Interrupted, InterruptedCause};
 pub(crate) use keep::keep;
-pub(crate) use stream::{PairRead, PairStream, PairWrite};
+pub(crate) use replay::Replay;
 pub(crate) use tally::Tally;
 pub(crate) use ways::Ways;

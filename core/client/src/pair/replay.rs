@@ -9,13 +9,13 @@ const MOST: usize = 256 * 1024;
 
 /// The bytes written since the exchange began.
 #[derive(Debug, Default)]
-pub(super) struct Replay {
+pub(crate) struct Replay {
     written: BytesMut,
 }
 
 impl Replay {
     /// Keeps the first `size` bytes of `bufs` as well; `None` if they are too many.
-    pub(super) fn keep(mut self, bufs: &[IoSlice<'_>], size: usize) -> Option<Self> {
+    pub(crate) fn keep(mut self, bufs: &[IoSlice<'_>], size: usize) -> Option<Self> {
         if self.written.len() + size > MOST {
             return None;
         }
@@ -28,7 +28,7 @@ impl Replay {
         Some(self)
     }
 
-    pub(super) fn bytes(&self) -> Bytes {
+    pub(crate) fn bytes(&self) -> Bytes {
         self.written.clone().freeze()
     }
 }

@@ -45,12 +45,12 @@ impl Tally {
         tally
     }
 
-    pub(super) fn count_sent(&self, role: Role, size: usize) {
+    pub(crate) fn count_sent(&self, role: Role, size: usize) {
         self.sent[index(role)].fetch_add(size as u64, Ordering::Relaxed);
         self.charge(role, size);
     }
 
-    pub(super) fn count_received(&self, role: Role, size: usize) {
+    pub(crate) fn count_received(&self, role: Role, size: usize) {
         self.received[index(role)].fetch_add(size as u64, Ordering::Relaxed);
         self.charge(role, size);
     }
@@ -70,18 +70,18 @@ impl Tally {
     }
 
     /// Whether nothing more may go over the path of that role.
-    pub(super) fn is_spent(&self, role: Role) -> bool {
+    pub(crate) fn is_spent(&self, role: Role) -> bool {
         let budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = budget.as_ref().and_then(Budget::remaining);
         role == Role::Backup && rest == Some(0)
     }
 
-    pub(super) fn learn(&self, srtt: Option<Duration>) {
+    pub(crate) fn learn(&self, srtt: Option<Duration>) {
         self.now().srtt = srtt;
     }
 
     /// Another leg carries the bytes, after so long a stall.
-    pub(super) fn moved(&self, from: Role, to: Role, stall: Duration) {
+    pub(crate) fn moved(&self, from: Role, to: Role, stall: Duration) {
         self.legs[index(to)].fetch_add(1, Ordering::Relaxed);
         let mut now = self.now();
         (now.role, now.srtt) = (to, None);
@@ -95,7 +95,7 @@ impl Tally {
         self.now().role
     }
 
-    pub(super) fn received_over(&self, role: Role) -> u64 {
+    pub(crate) fn received_over(&self, role: Role) -> u64 {
         self.received[index(role)].load(Ordering::Relaxed)
     }
 

@@ -1,15 +1,16 @@
 //! A connection that is one plain stream: towards a server that is no gateway.
 
+mod halves;
+mod stream;
+
 use std::any::Any;
 use std::fmt;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use twinpath_proto::{Role, Stats, Time};
 
 use crate::budget::Budget;
@@ -17,24 +18,30 @@ use crate::clock;
 use crate::connection::Inner;
 use crate::error::ErrorKind;
 use crate::events::Event;
-use crate::kernel::{self, Ends, KernelRead, KernelWrite, SharedStream, Watcher};
+use crate::kernel::{self, Ends, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection, Unprotected};
-use crate::pair::{InterruptedCause, PairRead, PairStream, PairWrite, Tally, Ways};
+use crate::pair::{InterruptedCause, Tally, Ways};
 use crate::record::Record;
 use crate::stats::{ConnectionStats, ConnectionSummary};
 
+pub(crate) use halves::{PlainRead, PlainWrite, abort, split};
+pub(crate) use stream::PlainStream;
+
+/// Makes a connection that is MPTCP no more one that is looked after otherwise.
+pub(crate) type FallBack = Box<dyn FnOnce(&Arc<Shared>) + Send>;
+
 /// What both halves of a plain connection know.
-#[derive(Debug)]
 pub(crate) struct Shared {
     record: Mutex<Record>,
     tally: Arc<Tally>,
     written: AtomicU64,
     read: AtomicU64,
     /// Of a connection whose leg can be taken from under it.
-    pair: OnceLock<(Weak<PairStream>, Weak<dyn Ways>)>,
+    pair: OnceLock<(Weak<PlainStream>, Weak<dyn Ways>)>,
     /// Of a connection over kernel MPTCP.
     kernel: OnceLock<Watcher>,
     kept: Mutex<Option<Kept>>,
+    fall_back: Mutex<Option<FallBack>>,
 }
 
 /// What has to live as long as the connection.
@@ -43,6 +50,14 @@ struct Kept(Arc<dyn Any + Send + Sync>);
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0.type_id())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("record", &self.record)
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,7 +71,10 @@ impl Shared {
         budget: Option<Budget>,
     ) -> Self {
         let protection = Protection::Unprotected {
-            reason: Unprotected::NotAGateway,
+            reason: match &reason {
+                ModeReason::FellBack => Unprotected::FellBack,
+                _ => Unprotected::NotAGateway,
+            },
         };
         let mut record = Record::new(mode, reason, protection, clock::now());
         for (role, path) in paths {
@@ -76,14 +94,14 @@ impl Shared {
     }
 
     /// The leg under it is looked after.
-    pub(crate) fn attach(&self, stream: &Arc<PairStream>, ways: &Arc<dyn Ways>) {
+    pub(crate) fn attach(&self, stream: &Arc<PlainStream>, ways: &Arc<dyn Ways>) {
         // There is but one in the life of a connection.
         let _ = self
             .pair
             .set((Arc::downgrade(stream), Arc::downgrade(ways)));
     }
 
-    pub(crate) fn pair(&self) -> Option<Arc<PairStream>> {
+    pub(crate) fn pair(&self) -> Option<Arc<PlainStream>> {
         self.pair.get()?.0.upgrade()
     }
 
@@ -128,6 +146,32 @@ impl Shared {
         self.kernel.get()?.look(&mut self.record())
     }
 
+    /// It is MPTCP, and is looked at from now on.
+    pub(crate) fn watch(self: &Arc<Self>, watcher: Watcher) {
+        if self.kernel.set(watcher).is_ok() {
+            kernel::keep(self);
+        }
+    }
+
+    /// What is to be done if the connection turns out to be MPTCP no more.
+    pub(crate) fn on_fall_back(&self, act: FallBack) {
+        *self.fall_back() = Some(act);
+    }
+
+    /// The connection is MPTCP no more.
+    pub(crate) fn fell_back(self: &Arc<Self>) {
+        let act = self.fall_back().take();
+        let is_plain = self.record().mode() == Mode::PlainPair;
+        if let Some(act) = act.filter(|_| is_plain) {
+            act(self);
+        }
+    }
+
+    fn fall_back(&self) -> MutexGuard<'_, Option<FallBack>> {
+        let fall_back = self.fall_back.lock();
+        fall_back.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Of an MPTCP connection.
     pub(crate) fn watcher(&self) -> Option<&Watcher> {
         self.kernel.get()
@@ -159,6 +203,7 @@ impl Shared {
             pair: OnceLock::new(),
             kernel: OnceLock::new(),
             kept: Mutex::default(),
+            fall_back: Mutex::default(),
         }
     }
 
@@ -207,6 +252,8 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         drop(kept);
+        let fall_back = self.fall_back().take();
+        drop(fall_back);
     }
 
     /// An answer is due, beside those that are, or one less is.
@@ -221,7 +268,7 @@ impl Shared {
         self.record().fail(kind);
     }
 
-    fn look_at<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    pub(crate) fn look_at<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(error)) = &polled {
             self.note(match error.kind() {
                 // What writing gives once the peer has sent its end and then a reset.
@@ -258,130 +305,6 @@ impl Inner {
     pub(crate) fn count_written(&self, size: usize) {
         if let Self::Plain(shared) = self {
             shared.written.fetch_add(size as u64, Ordering::Relaxed);
-        }
-    }
-}
-
-/// The reading half of the stream.
-pub(crate) struct PlainRead {
-    stream: ReadStream,
-    shared: Arc<Shared>,
-}
-
-/// The writing half of the stream.
-pub(crate) struct PlainWrite {
-    stream: WriteStream,
-    shared: Arc<Shared>,
-}
-
-enum ReadStream {
-    Pair(PairRead),
-    Kernel(KernelRead),
-}
-
-enum WriteStream {
-    Pair(PairWrite),
-    Kernel(KernelWrite),
-}
-
-/// The halves of a connection over one leg.
-pub(crate) fn split(stream: Arc<PairStream>, shared: &Arc<Shared>) -> (PlainRead, PlainWrite) {
-    let read = ReadStream::Pair(PairRead(Arc::clone(&stream)));
-    halves(read, WriteStream::Pair(PairWrite(stream)), shared)
-}
-
-/// The halves of an MPTCP connection, which is watched from now on.
-pub(crate) fn split_kernel(
-    stream: Arc<SharedStream>,
-    watcher: Watcher,
-    shared: &Arc<Shared>,
-) -> (PlainRead, PlainWrite) {
-    if shared.kernel.set(watcher).is_ok() {
-        kernel::keep(shared);
-    }
-    let read = ReadStream::Kernel(KernelRead(Arc::clone(&stream)));
-    halves(read, WriteStream::Kernel(KernelWrite(stream)), shared)
-}
-
-fn halves(read: ReadStream, write: WriteStream, shared: &Arc<Shared>) -> (PlainRead, PlainWrite) {
-    let read = PlainRead {
-        stream: read,
-        shared: Arc::clone(shared),
-    };
-    let write = PlainWrite {
-        stream: write,
-        shared: Arc::clone(shared),
-    };
-    (read, write)
-}
-
-/// Ends the stream of both halves at once.
-pub(crate) fn abort(read: Option<PlainRead>, write: Option<PlainWrite>) {
-    let (Some(read), Some(write)) = (read, write) else {
-        return;
-    };
-    match (&read.stream, &write.stream) {
-        (ReadStream::Pair(read), WriteStream::Pair(_)) => read.0.abort(),
-        (ReadStream::Kernel(read), WriteStream::Kernel(_)) => read.0.reset_on_drop(),
-        _ => {}
-    }
-}
-
-impl AsyncRead for PlainRead {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = match &mut this.stream {
-            ReadStream::Pair(pair) => Pin::new(pair).poll_read(cx, buf),
-            ReadStream::Kernel(kernel) => Pin::new(kernel).poll_read(cx, buf),
-        };
-        this.shared.look_at(polled)
-    }
-}
-
-impl AsyncWrite for PlainWrite {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = match &mut this.stream {
-            WriteStream::Pair(pair) => Pin::new(pair).poll_write(cx, buf),
-            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_write(cx, buf),
-        };
-        this.shared.look_at(polled)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = match &mut this.stream {
-            WriteStream::Pair(pair) => Pin::new(pair).poll_write_vectored(cx, bufs),
-            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_write_vectored(cx, bufs),
-        };
-        this.shared.look_at(polled)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
-            WriteStream::Pair(pair) => Pin::new(pair).poll_flush(cx),
-            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_flush(cx),
-        }
-    }
-
-    // An error is not noted: a socket that both ends have closed in order refuses a second shutdown as one that was
-    // reset does.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
-            WriteStream::Pair(pair) => Pin::new(pair).poll_shutdown(cx),
-            WriteStream::Kernel(kernel) => Pin::new(kernel).poll_shutdown(cx),
         }
     }
 }

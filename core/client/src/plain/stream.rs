@@ -1,39 +1,41 @@
-//! A plain connection whose leg can be taken from under it.
+//! The stream of a connection that is no session: plain TCP, or MPTCP of the kernel. Its leg can be taken from under it.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use twinpath_proto::Role;
 
-use super::interrupted::{Interrupted, InterruptedCause};
-use super::replay::Replay;
-use super::tally::Tally;
 use crate::driver::LegStream;
+use crate::pair::{Interrupted, InterruptedCause, Replay, Tally};
 
 /// The leg, and what is known of what went over it. Its halves, and the keeper, look at it through one lock.
 #[derive(Debug)]
-pub(crate) struct PairStream {
+pub(crate) struct PlainStream {
     state: Mutex<State>,
     tally: Arc<Tally>,
     stirred: Arc<Notify>,
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     /// `None` once it was given up, until there is another or a verdict.
-    pub(super) leg: Option<LegStream>,
-    pub(super) role: Role,
-    pub(super) verdict: Option<Interrupted>,
+    pub(crate) leg: Option<LegStream>,
+    pub(crate) role: Role,
+    verdict: Option<Verdict>,
+    /// A keeper sees to it when the leg is lost.
+    kept: bool,
     /// What shows that the leg is lost; the keeper has to see what can be done.
-    pub(super) failing: Option<InterruptedCause>,
+    pub(crate) failing: Option<InterruptedCause>,
     /// What may be said again over another leg.
-    pub(super) replay: Option<Replay>,
+    pub(crate) replay: Option<Replay>,
     /// The application has ended its direction.
-    pub(super) finished: bool,
+    pub(crate) finished: bool,
     waiting: [Option<Waker>; 2],
     /// Somebody waits for bytes.
     reading: bool,
@@ -47,13 +49,22 @@ pub(super) struct State {
     resting: bool,
 }
 
-impl PairStream {
+/// Why nothing will move any more, where the leg does not say so itself.
+#[derive(Debug)]
+enum Verdict {
+    Interrupted(Interrupted),
+    /// Of MPTCP, whose kernel keeps it to itself.
+    NoSubflow,
+}
+
+impl PlainStream {
     pub(crate) fn new(leg: LegStream, role: Role, tally: Arc<Tally>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 leg: Some(leg),
                 role,
                 verdict: None,
+                kept: false,
                 failing: None,
                 replay: None,
                 finished: false,
@@ -69,17 +80,47 @@ impl PairStream {
         })
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tally(&self) -> &Tally {
+    pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
 
     /// Told when it is time to look.
-    pub(super) fn stirred(&self) -> Arc<Notify> {
+    pub(crate) fn stirred(&self) -> Arc<Notify> {
         Arc::clone(&self.stirred)
+    }
+
+    /// What `look` finds at the socket, if there is one.
+    pub(crate) fn with_tcp<R>(&self, look: impl FnOnce(&TcpStream) -> R) -> Option<R> {
+        match &self.lock().leg {
+            Some(LegStream::Tcp(tcp)) => Some(look(tcp)),
+            _ => None,
+        }
+    }
+
+    /// The address of the peer's end, where it is known.
+    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
+        self.lock().leg.as_ref()?.peer_address()
+    }
+
+    /// Whether the application has read the end of the stream.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Fails what waits, and will wait, for an MPTCP connection without subflows.
+    pub(crate) fn fail_without_subflow(&self) {
+        let mut state = self.lock();
+        state.verdict.get_or_insert(Verdict::NoSubflow);
+        state.wake();
+    }
+
+    /// A keeper sees to it from now on when the leg is lost.
+    pub(crate) fn keep(&self) {
+        self.lock().kept = true;
     }
 
     /// The system, or a read or write, says that the leg is lost.
@@ -114,7 +155,7 @@ impl PairStream {
     }
 
     /// Has the next change that means something be told.
-    pub(super) fn rest(&self) {
+    pub(crate) fn rest(&self) {
         self.lock().resting = true;
     }
 
@@ -124,31 +165,28 @@ impl PairStream {
         }
     }
 
-    /// The first poll of an operation: an error if it never will be ready, pending if it cannot be now.
+    /// Before the leg is polled: pending if it cannot be now.
     fn admit(&self, state: &mut State, direction: usize, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(verdict) = &state.verdict {
-            return Poll::Ready(Err(verdict.clone().into()));
-        }
         let waker = &mut state.waiting[direction];
         if !waker.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
         match state.leg {
             Some(_) if state.failing.is_none() => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
+            _ => state.poll_verdict(),
         }
     }
 
     /// What an error of the leg means: that it is lost, which the keeper sees to, or just what it says.
     fn judge<T>(&self, state: &mut State, error: io::Error) -> Poll<io::Result<T>> {
-        match cause_of(&error, state.can_replay()) {
-            Some(cause) => {
+        match cause_of(&error, state.replay.is_some()) {
+            Some(cause) if state.kept => {
                 log::debug!("the leg of a plain connection is lost: {error}");
                 state.failing = Some(cause);
                 self.stirred.notify_one();
                 Poll::Pending
             }
-            None => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Err(error)),
         }
     }
 
@@ -183,12 +221,12 @@ impl PairStream {
                 if state.asked {
                     self.rouse(state);
                 }
-                Poll::Pending
+                state.poll_verdict()
             }
         }
     }
 
-    pub(crate) fn poll_write_with(
+    pub(crate) fn poll_write(
         &self,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
@@ -213,7 +251,7 @@ impl PairStream {
                 Poll::Ready(Ok(size))
             }
             Poll::Ready(Err(error)) => self.judge(state, error),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => state.poll_verdict(),
         }
     }
 
@@ -250,7 +288,7 @@ impl PairStream {
     }
 }
 
-impl Drop for PairStream {
+impl Drop for PlainStream {
     fn drop(&mut self) {
         // The keeper ends as well, and not at its next look.
         self.stirred.notify_one();
@@ -259,7 +297,7 @@ impl Drop for PairStream {
 
 impl State {
     /// Whether an answer is due, as far as one can know.
-    pub(super) fn is_awaiting(&self) -> bool {
+    pub(crate) fn is_awaiting(&self) -> bool {
         match self.awaited {
             Some(due) => due > 0,
             None => self.reading && self.asked && !self.ended,
@@ -267,16 +305,30 @@ impl State {
     }
 
     /// Whether somebody else says when answers are due, so that nothing has to be guessed.
-    pub(super) const fn is_told(&self) -> bool {
+    pub(crate) const fn is_told(&self) -> bool {
         self.awaited.is_some()
     }
 
-    fn can_replay(&self) -> bool {
-        self.replay.is_some()
+    /// `Pending`, unless it is known that it would be for ever.
+    fn poll_verdict<T>(&self) -> Poll<io::Result<T>> {
+        match &self.verdict {
+            None => Poll::Pending,
+            Some(Verdict::Interrupted(verdict)) => Poll::Ready(Err(verdict.clone().into())),
+            Some(Verdict::NoSubflow) => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionReset,
+                "every subflow of the MPTCP connection is gone",
+            ))),
+        }
+    }
+
+    /// The connection cannot be mended.
+    pub(crate) fn interrupt(&mut self, verdict: Interrupted) {
+        self.verdict = Some(Verdict::Interrupted(verdict));
+        self.wake();
     }
 
     /// Has both directions look again.
-    pub(super) fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         for waker in self.waiting.iter_mut().filter_map(Option::take) {
             waker.wake();
         }
@@ -297,59 +349,5 @@ fn cause_of(error: &io::Error, can_replay: bool) -> Option<InterruptedCause> {
             Some(InterruptedCause::Reset)
         }
         _ => None,
-    }
-}
-
-/// The reading half.
-#[derive(Debug)]
-pub(crate) struct PairRead(pub(crate) Arc<PairStream>);
-
-/// The writing half. Dropping it ends the direction.
-#[derive(Debug)]
-pub(crate) struct PairWrite(pub(crate) Arc<PairStream>);
-
-impl AsyncRead for PairRead {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.0.poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for PairWrite {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_write_with(cx, &[io::IoSlice::new(buf)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_write_with(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_shutdown(cx)
-    }
-}
-
-impl Drop for PairWrite {
-    fn drop(&mut self) {
-        self.0.finish();
     }
 }
