@@ -30,6 +30,13 @@ const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// An answer takes a server some time, however near it is.
 const AWAITED: Duration = Duration::from_millis(100);
+/// The same once the path has answered a question, at first; then up to a second, and so often.
+const AWAITED_AGAIN: Duration = Duration::from_millis(300);
+const PATIENT: u32 = 8;
+/// The kernel asks the peer's this often while it is to ([`Detector::set_probed`]).
+const PROBES: Duration = Duration::from_secs(1);
+/// How often the counters are looked at meanwhile.
+const PROBED: Duration = Duration::from_millis(100);
 /// What was sent several times and has not arrived for so long, on a path that lives, will not arrive.
 const FLOW: Duration = Duration::from_secs(2);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -76,6 +83,9 @@ pub(crate) struct Detector {
     /// Questions that were answered while it did not come.
     patience: u32,
     is_told: bool,
+    /// The kernel asks the peer's for a sign of life every second, and heard from it so long ago.
+    probed: bool,
+    acked: Option<Duration>,
     condemned: bool,
 }
 
@@ -84,6 +94,7 @@ impl Detector {
     pub(crate) fn look(&mut self, primary: &TcpHealth, backup: Option<&TcpHealth>, now: Time) {
         let was_due = self.silence.due().is_some();
         let progress = self.silence.look(primary, now);
+        self.acked = primary.last_ack_recv;
         if progress.arrived || (progress.heard && !was_due) {
             self.acquit(now);
         }
@@ -135,6 +146,11 @@ impl Detector {
         self.is_told = is_told;
     }
 
+    /// Whether the kernel asks the peer's for a sign of life every second.
+    pub(crate) const fn set_probed(&mut self, is_probed: bool) {
+        self.probed = is_probed;
+    }
+
     /// Whether an answer is due that has not come though the path lives.
     pub(crate) const fn is_patient(&self) -> bool {
         self.awaited.is_some() && self.patience > 0
@@ -164,14 +180,22 @@ impl Detector {
         }
         let since = self.awaited?.max(self.answered.unwrap_or(Time::ZERO));
         let waited = now.saturating_since(since);
+        if self.probed {
+            return Some(PROBED);
+        }
         Some(self.awaited_limit().saturating_sub(waited).max(CLOSE))
     }
 
     /// An answer that is due and has not come for so long is suspicious.
     fn awaited_limit(&self) -> Duration {
-        if self.patience > 0 {
-            let doubled = REST * 2_u32.pow((self.patience - 1).min(6));
-            return doubled.min(LONGEST_REST);
+        if let Some(asked) = self.patience.checked_sub(1) {
+            // Soon, for a path may die while its server takes its time; then ever more seldom, for that can be long.
+            let early = AWAITED_AGAIN * 2_u32.pow(asked.min(2));
+            let late = REST * 2_u32.pow(asked.saturating_sub(PATIENT).min(5));
+            return match asked > PATIENT {
+                true => late.min(LONGEST_REST),
+                false => early.min(REST),
+            };
         }
         let timing = self.silence.timing;
         let usual = self.usual_gap().unwrap_or_default();
@@ -260,7 +284,10 @@ impl Detector {
         }
         if let Some(awaited) = self.awaited {
             let since = awaited.max(answered);
-            let is_late = now.saturating_since(since) >= self.awaited_limit();
+            let silence = now.saturating_since(since);
+            let unheard = self.acked.filter(|_| self.probed).unwrap_or_default();
+            let is_unheard = unheard.min(silence) >= PROBES + timing.suspicious();
+            let is_late = is_unheard || silence >= self.awaited_limit();
             return is_late.then_some(since);
         }
         let last = *self.heard.back()?;

@@ -14,6 +14,7 @@ struct World {
     /// Answers that are on their way.
     answers: Vec<(u64, Role, Answer)>,
     asked: [usize; 2],
+    awaits: bool,
 }
 
 /// What is done to the world.
@@ -61,6 +62,7 @@ impl World {
             flying: VecDeque::new(),
             answers: Vec::new(),
             asked: [0; 2],
+            awaits: false,
         }
     }
 
@@ -114,6 +116,7 @@ impl World {
         if self.now % 10 != 0 {
             return None;
         }
+        self.detector.set_awaited(self.awaits, now);
         self.detector.look(&self.primary, Some(&self.backup), now);
         while let Some(order) = self.detector.poll(now) {
             match order {
@@ -314,4 +317,41 @@ fn a_path_that_stays_dead_when_the_server_is_in_reach_again_is_condemned() {
         let after = when - healed;
         assert!(after <= millis + 2500, "{after} ms, after {millis} ms");
     }
+}
+
+/// Nothing moves; an answer is due.
+const QUIET: Weather = Weather { every: 0, ..GOOD };
+
+#[test]
+fn a_path_that_dies_while_an_answer_is_due_is_condemned() {
+    for waited in [0, 50, 1000, 4000] {
+        let mut world = World::new(20);
+        world.live(1000, GOOD);
+        world.live(1000, QUIET);
+        world.awaits = true;
+        assert_eq!(world.live(waited, QUIET), None);
+        let died = world.now;
+        let dead = Weather { every: 0, ..DEAD };
+        let (when, _) = world.live(30_000, dead).unwrap();
+        // At once at first, and within the pause between two questions later.
+        let limit = if waited < 100 { 300 } else { 1300 };
+        assert!(when - died <= limit, "{} ms after {waited} ms", when - died);
+    }
+}
+
+#[test]
+fn a_server_that_takes_its_time_is_asked_ever_more_seldom_and_on_its_path_alone() {
+    let mut world = World::new(20);
+    world.live(1000, GOOD);
+    world.awaits = true;
+    assert_eq!(world.live(5000, QUIET), None);
+    assert!(world.asked[0] <= 8, "{:?}", world.asked);
+    assert_eq!(world.live(600_000, QUIET), None);
+    assert!(world.asked[0] <= 40, "{:?}", world.asked);
+    assert_eq!(world.asked[1], 0);
+    // Nobody waits any more.
+    world.awaits = false;
+    let before = world.asked;
+    assert_eq!(world.live(60_000, QUIET), None);
+    assert_eq!(world.asked, before);
 }

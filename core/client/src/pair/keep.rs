@@ -149,7 +149,10 @@ impl Keeper {
         if wanted != self.is_probed {
             if let Some(LegStream::Tcp(tcp)) = &stream.lock().leg {
                 match twinpath_socket::probe_closely(tcp, wanted) {
-                    Ok(()) => self.is_probed = wanted,
+                    Ok(()) => {
+                        self.is_probed = wanted;
+                        self.detector.set_probed(wanted);
+                    }
                     Err(error) => log::debug!("no keepalive on a plain connection: {error}"),
                 }
             }
