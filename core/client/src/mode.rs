@@ -14,7 +14,8 @@ pub enum Mode {
     KernelMptcp,
     /// A session with a gateway over two paths: no byte is lost when one of them dies.
     Emulated,
-    /// Plain TCP to any server, the connect raced over both paths; a connection that breaks is not mended.
+    /// Plain TCP to any server, over one path at a time: the connect is raced over both, a dead path is found out, and the
+    /// connection ends with [`Interrupted`](crate::Interrupted) unless what was written may be said again.
     PlainPair,
     /// Only one path can be used.
     SinglePath,
@@ -90,7 +91,7 @@ impl fmt::Display for ModeReason {
         match self {
             Self::Gateway => f.write_str("the peer is a gateway"),
             Self::AnyServer => f.write_str(
-                "the peer is not a gateway, so that a broken connection cannot be mended",
+                "the peer is not a gateway, so that only requests can be moved to another path",
             ),
             Self::Pinned => f.write_str("asked for by the caller"),
             Self::OneInterface(name) => write!(f, "only {name} is usable"),

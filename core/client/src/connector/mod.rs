@@ -436,8 +436,9 @@ impl fmt::Debug for Connector {
 /// step in while connecting. `target` is written as `host:port`.
 ///
 /// A server that is no gateway knows nothing of two paths: once connected, such a connection is as good as the path
-/// that it got, and says so ([`Connection::protection`]). For connections that outlive their path, build a
-/// [`Connector`] for [`Peer::Gateway`].
+/// that it got, and says so ([`Connection::protection`]). When that path dies, reads and writes end with
+/// [`Interrupted`](crate::Interrupted), and [`Connection::fresh_leg`] leads on. For connections that outlive their path,
+/// build a [`Connector`] for [`Peer::Gateway`].
 ///
 /// # Errors
 ///
