@@ -38,6 +38,7 @@ mod service;
 mod stream;
 mod tale;
 mod watched;
+mod web;
 mod workload;
 
 pub use client::Client;
@@ -53,4 +54,5 @@ pub use service::{Book, Service, Visit};
 pub use stream::{Hash, Pattern, Tally};
 pub use tale::Tale;
 pub use watched::{claims, endpoints, left_as, taken_out};
+pub use web::{Entry, Identity, WebBook, WebServer, content};
 pub use workload::Workload;

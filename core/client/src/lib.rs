@@ -59,6 +59,8 @@ mod dialer;
 pub mod driver;
 mod error;
 mod events;
+#[cfg(feature = "http")]
+pub mod http;
 mod inner;
 mod kernel;
 mod mode;

@@ -23,3 +23,4 @@ mod opening;
 mod pair;
 mod raw;
 mod relief;
+mod web;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use twinpath_proto::Role;
+use twinpath_proto::{Role, ServiceType};
 
 use super::Connector;
 use super::builder::Options;
@@ -17,34 +17,31 @@ use crate::detect::{Answer, probe};
 use crate::dialer::Path;
 use crate::driver::{BoxFuture, LegStream};
 use crate::error::ConnectError;
-use crate::mode::{Mode, ModeReason};
 use crate::target::Target;
 
 /// A question that a dialer is asked takes no longer.
 const ASK_LIMIT: Duration = Duration::from_millis(900);
 
-/// How a connection to a target would run at this moment.
-#[derive(Debug, Clone)]
-pub(crate) struct Outlook {
-    pub(crate) mode: Mode,
-    pub(crate) reason: ModeReason,
-    /// Whether there is a path of that role.
-    pub(crate) primary: bool,
-    pub(crate) backup: bool,
-}
-
 impl Connector {
-    /// How a connection to `target` would run. With [`Mode::PlainPair`] a request may take either path, and has to be
-    /// moved by whoever makes it; with any other, [`connect_to`](Self::connect_to) gives all there is.
-    pub(crate) fn outlook(&self, target: &Target) -> Result<Outlook, ConnectError> {
-        let mut plan = self.plan(target)?;
-        self.try_kernel(&mut plan, target)?;
-        Ok(Outlook {
-            primary: plan.path(Role::Primary).is_some(),
-            backup: plan.path(Role::Backup).is_some(),
-            mode: plan.mode,
-            reason: plan.reason,
-        })
+    /// Whether connections to `target` may take either of two paths.
+    pub(crate) fn has_pair(&self, target: &Target) -> bool {
+        self.plan(target)
+            .is_ok_and(|plan| plan.paths().count() == 2)
+    }
+
+    /// What is asked of the two paths.
+    pub(crate) fn service(&self) -> ServiceType {
+        self.options.session.service
+    }
+
+    /// Whether the backup is to be ready.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.options.is_warm()
+    }
+
+    /// Whether what the device mandates is to be obeyed.
+    pub(crate) fn respects_mandates(&self) -> bool {
+        self.options.respects_mandates()
     }
 
     /// Connects over the path of that role alone, with plain TCP.

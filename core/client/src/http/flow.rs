@@ -1,0 +1,379 @@
+//! The body of an answer, mended where it breaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use twinpath_proto::Role;
+
+use super::Error;
+use super::attempt::{Answer, Ask, Part};
+use super::client::Inner;
+use super::failure::{Failure, Loss};
+use super::place::{GoesOn, Place};
+use super::pool::Way;
+use super::replay;
+use super::report::{Progress, Report, RequestEvent};
+
+/// A download that has less to come does not go back to the primary path any more.
+const WORTH_GOING_BACK: u64 = 512 * 1024;
+/// What still comes over the backup while the primary is asked: at the rate of the last second for so long, and this.
+const CHANGING: Duration = Duration::from_millis(250);
+const CHANGING_BYTES: u64 = 64 * 1024;
+
+/// An answer's body while it comes.
+#[derive(Debug)]
+pub(super) struct Flow {
+    client: Arc<Inner>,
+    ask: Arc<Ask>,
+    repeatable: bool,
+    report: Report,
+    state: State,
+    place: Place,
+    /// The path of the last answer.
+    role: Role,
+    /// Attempts since something came.
+    attempts: u32,
+    /// What came after the byte at which another connection takes over.
+    cut: Option<Bytes>,
+    going_back: Option<GoingBack>,
+    rate: Rate,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Box<Answer>),
+    Broken(Failure),
+    Done,
+}
+
+/// A connection on the primary path that is asked for the rest, from a byte that is still to come over the backup.
+#[derive(Debug)]
+struct GoingBack {
+    at: u64,
+    part: Part,
+    task: Task<Result<Answer, Failure>>,
+}
+
+#[derive(Debug)]
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Bytes per second, lately.
+#[derive(Debug)]
+struct Rate {
+    since: Instant,
+    bytes: u64,
+    last: u64,
+}
+
+enum Next {
+    Frame(Option<Result<hyper::body::Frame<Bytes>, hyper::Error>>),
+    Silence,
+    Preference,
+}
+
+impl Flow {
+    pub(super) fn new(
+        client: Arc<Inner>,
+        ask: Arc<Ask>,
+        repeatable: bool,
+        report: Report,
+        answer: Answer,
+    ) -> Self {
+        let place = Place::at_start(&ask, &answer.head);
+        let role = answer.role;
+        let state = match answer.is_complete() {
+            true => {
+                answer.finish();
+                State::Done
+            }
+            false => State::Open(Box::new(answer)),
+        };
+        Self {
+            client,
+            ask,
+            repeatable,
+            report,
+            state,
+            place,
+            role,
+            attempts: 0,
+            cut: None,
+            going_back: None,
+            rate: Rate {
+                since: Instant::now(),
+                bytes: 0,
+                last: 0,
+            },
+        }
+    }
+
+    pub(super) const fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The next bytes; `None` at the end. Cancel-safe: what has come is in here until it is handed over.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            self.change_over().await?;
+            let State::Open(answer) = &mut self.state else {
+                match &self.state {
+                    State::Done => return Ok(None),
+                    _ => self.mend().await?,
+                }
+                continue;
+            };
+            if let Some(bytes) = self.cut.take() {
+                if let Some(bytes) = self.hand_over(bytes)? {
+                    return Ok(Some(bytes));
+                }
+                continue;
+            }
+            self.report.waits();
+            let limit = self.client.options.silence;
+            let may_change = answer.role == Role::Backup && matches!(answer.way, Way::Path(_));
+            let next = tokio::select! {
+                biased;
+                frame = timeout(limit, answer.body.frame()) => match frame {
+                    Ok(frame) => Next::Frame(frame),
+                    Err(_) => Next::Silence,
+                },
+                () = self.client.connector.preference_changed(), if may_change => Next::Preference,
+            };
+            match next {
+                Next::Frame(Some(Ok(frame))) => {
+                    let Ok(bytes) = frame.into_data() else {
+                        continue;
+                    };
+                    self.report.came();
+                    self.attempts = 0;
+                    if let Some(bytes) = self.hand_over(bytes)? {
+                        return Ok(Some(bytes));
+                    }
+                }
+                Next::Frame(None) if self.place.is_complete() => self.finish(),
+                Next::Frame(None) => self.state = State::Broken(Failure::short()),
+                Next::Frame(Some(Err(error))) => {
+                    let failure = Failure::of_hyper(answer.host(), &error);
+                    answer.settle();
+                    self.state = State::Broken(failure);
+                }
+                Next::Silence => self.state = State::Broken(Failure::silence("the answer", limit)),
+                Next::Preference => {}
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        self.report.came();
+        self.going_back = None;
+        if let State::Open(answer) = std::mem::replace(&mut self.state, State::Done) {
+            answer.finish();
+        }
+    }
+
+    /// What is new of these bytes, up to where another connection takes over.
+    fn hand_over(&mut self, mut bytes: Bytes) -> Result<Option<Bytes>, Error> {
+        if let Some(going_back) = &self.going_back {
+            let rest = going_back.at.saturating_sub(self.place.delivered());
+            if bytes.len() as u64 > rest {
+                let cut = bytes.split_off(rest as usize);
+                self.cut = Some(cut);
+            }
+        }
+        let received = self.place.delivered();
+        let (new, known) = self.place.take(bytes).map_err(|_| {
+            self.state = State::Done;
+            Error::ResourceChanged { received }
+        })?;
+        if known > 0 {
+            self.report.fetched_again(known);
+        }
+        if new.is_empty() {
+            return Ok(None);
+        }
+        self.rate.count(new.len() as u64);
+        if let State::Open(answer) = &mut self.state {
+            answer.settle();
+            let progress = Progress {
+                received: self.place.delivered(),
+                total: self.place.expected(),
+                role: answer.role,
+            };
+            self.report
+                .handed_over(&answer.meter, new.len() as u64, progress);
+        }
+        Ok(Some(new))
+    }
+
+    /// Goes on with another answer. Leaves everything as it is when it is dropped half-way.
+    async fn mend(&mut self) -> Result<(), Error> {
+        self.going_back = None;
+        self.report.waits();
+        loop {
+            let State::Broken(failure) = &self.state else {
+                return Ok(());
+            };
+            let failure = failure.clone();
+            let received = self.place.delivered();
+            let broke_off = |why: &Arc<str>| Error::Truncated {
+                received,
+                why: Arc::clone(why),
+            };
+            if failure.loss == Loss::Nothing {
+                self.state = State::Done;
+                return Err(failure.error);
+            }
+            if !self.repeatable || !self.ask.body.is_whole() || self.attempts >= replay::ATTEMPTS {
+                self.state = State::Done;
+                return Err(broke_off(&failure.why));
+            }
+            sleep(replay::pause(self.attempts)).await;
+            let part = self.place.part(received);
+            // Gone on over the other path, if this one was silent for so long that nothing else helps.
+            let over = match failure.loss {
+                Loss::Silence => Some(self.role.other()),
+                _ => None,
+            };
+            let attempt = self
+                .client
+                .attempt(&self.ask, part.as_ref(), over, &self.report);
+            let result = attempt.await;
+            self.attempts += 1;
+            match result {
+                Ok(answer) => {
+                    // It may be able to go on a little later.
+                    if answer.head.status.is_server_error() {
+                        let why = format!("the server answers {} now", answer.head.status);
+                        self.state = State::Broken(Failure {
+                            why: why.into(),
+                            ..failure
+                        });
+                        continue;
+                    }
+                    self.adopt(part.as_ref(), answer, failure)?;
+                    return Ok(());
+                }
+                Err(new) if new.loss == Loss::Nothing => {
+                    self.state = State::Done;
+                    return Err(new.error);
+                }
+                Err(new) => self.state = State::Broken(new),
+            }
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        part: Option<&Part>,
+        answer: Answer,
+        failure: Failure,
+    ) -> Result<(), Error> {
+        let how = self.place.goes_on(part, &answer.head);
+        let at = self.place.delivered();
+        if how == GoesOn::NoMore {
+            self.state = State::Done;
+            return Err(Error::ResourceChanged { received: at });
+        }
+        self.place.go_on(how);
+        if answer.role != self.role {
+            let (from, why) = (self.role, failure.why);
+            self.report.tell(&RequestEvent::Failover { from, why });
+        }
+        self.report.tell(&match how {
+            GoesOn::Here => RequestEvent::Resumed { at },
+            _ if at == 0 => RequestEvent::Replayed,
+            _ => RequestEvent::Restarted,
+        });
+        self.open(answer);
+        Ok(())
+    }
+
+    fn open(&mut self, answer: Answer) {
+        self.role = answer.role;
+        self.cut = None;
+        self.state = State::Open(Box::new(answer));
+    }
+
+    /// A download on the backup goes back to the primary once that is preferred again, without a pause and without a byte
+    /// that comes twice: the primary is asked for what lies a little ahead.
+    async fn change_over(&mut self) -> Result<(), Error> {
+        let State::Open(answer) = &self.state else {
+            return Ok(());
+        };
+        if let Some(going_back) = &mut self.going_back {
+            if going_back.at > self.place.delivered() {
+                return Ok(());
+            }
+            self.report.waits();
+            let answered = (&mut going_back.task.0).await;
+            let part = going_back.part.clone();
+            self.going_back = None;
+            match answered {
+                Ok(Ok(answer)) if self.place.goes_on(Some(&part), &answer.head) == GoesOn::Here => {
+                    self.place.go_on(GoesOn::Here);
+                    self.report.tell(&RequestEvent::Failback);
+                    self.open(answer);
+                }
+                _ => {
+                    log::debug!("a download stays on the backup: the primary did not go on with it")
+                }
+            }
+            return Ok(());
+        }
+        let target = self
+            .client
+            .target(&super::origin::Origin::of(&self.ask.url));
+        let is_due = answer.role == Role::Backup
+            && matches!(answer.way, Way::Path(_))
+            && self.place.is_here()
+            && self.client.connector.preferred(&target) == Role::Primary;
+        let at = self.place.delivered() + self.rate.ahead();
+        let rest = self.place.rest().unwrap_or_default();
+        if !is_due || rest < WORTH_GOING_BACK.max(self.rate.ahead() * 2) {
+            return Ok(());
+        }
+        let Some(part) = self.place.part(at) else {
+            return Ok(());
+        };
+        let (client, ask, report) = (
+            Arc::clone(&self.client),
+            Arc::clone(&self.ask),
+            self.report.clone(),
+        );
+        let asked = part.clone();
+        let task = tokio::spawn(async move {
+            client
+                .attempt(&ask, Some(&asked), Some(Role::Primary), &report)
+                .await
+        });
+        let task = Task(task);
+        self.going_back = Some(GoingBack { at, part, task });
+        Ok(())
+    }
+}
+
+impl Rate {
+    fn count(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        let span = self.since.elapsed();
+        if span >= Duration::from_millis(500) {
+            self.last = (self.bytes as f64 / span.as_secs_f64()) as u64;
+            (self.since, self.bytes) = (Instant::now(), 0);
+        }
+    }
+
+    /// What comes while another connection is made ready.
+    fn ahead(&self) -> u64 {
+        (self.last as f64 * CHANGING.as_secs_f64()) as u64 + CHANGING_BYTES
+    }
+}

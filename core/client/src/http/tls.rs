@@ -1,0 +1,245 @@
+//! Whom a client trusts, and how it shows itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+use sha2::{Digest as _, Sha256};
+use webpki::EndEntityCert;
+
+use super::Error;
+
+/// The oldest version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+/// How a client speaks TLS. The default trusts whom the platform trusts, and speaks HTTP/2 and HTTP/1.1.
+#[derive(Clone, Default)]
+#[must_use = "it does nothing until a client has it"]
+pub struct TlsConfig {
+    roots: Vec<CertificateDer<'static>>,
+    only_roots: bool,
+    pins: Vec<[u8; 32]>,
+    identity: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
+    oldest: TlsVersion,
+    alpn: Option<Vec<Vec<u8>>>,
+}
+
+impl TlsConfig {
+    /// The default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts these roots (PEM) as well as the platform's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TlsSetup`] if there is no certificate in it.
+    pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, Error> {
+        self.roots.extend(certificates(pem)?);
+        Ok(self)
+    }
+
+    /// Trusts these roots (PEM) and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TlsSetup`] if there is no certificate in it.
+    pub fn with_only_roots(mut self, pem: &[u8]) -> Result<Self, Error> {
+        self.roots = certificates(pem)?;
+        self.only_roots = true;
+        Ok(self)
+    }
+
+    /// Accepts a server only if the key of its own certificate has this SHA-256 of its SubjectPublicKeyInfo (RFC 7469
+    /// §2.4); beside everything else that is checked. May be called several times: one of the pins has to fit. Keys of
+    /// certificates above it cannot be pinned: a server may show any that it does not need.
+    pub fn with_pin(mut self, spki_sha256: [u8; 32]) -> Self {
+        self.pins.push(spki_sha256);
+        self
+    }
+
+    /// Shows this certificate, with those above it, to servers that ask for one; both in PEM.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TlsSetup`] if there is no certificate, or no key.
+    pub fn with_identity(mut self, certificates_pem: &[u8], key_pem: &[u8]) -> Result<Self, Error> {
+        let key = PrivateKeyDer::from_pem_slice(key_pem)
+            .map_err(|error| Error::TlsSetup(format!("no private key in the PEM: {error}")))?;
+        self.identity = Some(Arc::new((certificates(certificates_pem)?, key)));
+        Ok(self)
+    }
+
+    /// Speaks no version older than this.
+    pub const fn oldest(mut self, oldest: TlsVersion) -> Self {
+        self.oldest = oldest;
+        self
+    }
+
+    /// The protocols to offer, the best first. Default: `h2`, `http/1.1`; the HTTP client speaks no others.
+    pub fn with_alpn(mut self, protocols: &[&str]) -> Self {
+        self.alpn = Some(protocols.iter().map(|it| it.as_bytes().to_vec()).collect());
+        self
+    }
+
+    /// As rustls takes it, for TLS over a [`Connection`](crate::Connection) with tokio-rustls.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TlsSetup`] if the platform's trust cannot be had, or the identity's key does not fit.
+    pub fn build(&self) -> Result<Arc<ClientConfig>, Error> {
+        let failed = |error: rustls::Error| Error::TlsSetup(error.to_string());
+        let provider = Arc::new(ring::default_provider());
+        let versions: &[&rustls::SupportedProtocolVersion] = match self.oldest {
+            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let verifier = self.verifier(&provider)?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(failed)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match self.identity.as_deref() {
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(failed)?,
+            None => builder.with_no_client_auth(),
+        };
+        let usual = || vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = self.alpn.clone().unwrap_or_else(usual);
+        Ok(Arc::new(config))
+    }
+
+    fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        let failed = |error: &dyn fmt::Display| Error::TlsSetup(error.to_string());
+        let inner: Arc<dyn ServerCertVerifier> = if self.only_roots {
+            let mut store = RootCertStore::empty();
+            for root in &self.roots {
+                store.add(root.clone()).map_err(|error| failed(&error))?;
+            }
+            rustls::client::WebPkiServerVerifier::builder_with_provider(
+                Arc::new(store),
+                Arc::clone(provider),
+            )
+            .build()
+            .map_err(|error| failed(&error))?
+        } else {
+            let roots = self.roots.iter().cloned();
+            let platform = rustls_platform_verifier::Verifier::new_with_extra_roots(
+                roots,
+                Arc::clone(provider),
+            );
+            Arc::new(platform.map_err(|error| failed(&error))?)
+        };
+        if self.pins.is_empty() {
+            return Ok(inner);
+        }
+        let pins = self.pins.clone();
+        Ok(Arc::new(Pinned { inner, pins }))
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("roots", &self.roots.len())
+            .field("only_roots", &self.only_roots)
+            .field("pins", &self.pins.len())
+            .field("identity", &self.identity.is_some())
+            .field("oldest", &self.oldest)
+            .finish_non_exhaustive()
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(Error::TlsSetup(
+            "there is no certificate in the PEM".to_owned(),
+        )),
+        Err(error) => Err(Error::TlsSetup(format!("the PEM cannot be read: {error}"))),
+    }
+}
+
+/// What is trusted anyhow, if one of the keys is known.
+#[derive(Debug)]
+struct Pinned {
+    inner: Arc<dyn ServerCertVerifier>,
+    pins: Vec<[u8; 32]>,
+}
+
+impl Pinned {
+    fn knows(&self, certificate: &CertificateDer<'_>) -> bool {
+        EndEntityCert::try_from(certificate).is_ok_and(|certificate| {
+            let key: [u8; 32] = Sha256::digest(&*certificate.subject_public_key_info()).into();
+            self.pins.contains(&key)
+        })
+    }
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )?;
+        match self.knows(end_entity) {
+            true => Ok(verified),
+            false => Err(rustls::Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            )),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}

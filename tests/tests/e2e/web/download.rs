@@ -1,0 +1,74 @@
+//! Downloads whose path dies in the middle.
+
+use twinpath::{Role, Standby};
+use twinpath_tests::{Hash, content, soon};
+
+use super::scene::{Came, SILENCE};
+use super::{WebScene, play};
+
+const SIZE: usize = 6_000_000;
+
+/// Wi-Fi dies at a quarter; everything comes all the same, and nothing of it twice.
+async fn goes_on(scene: &WebScene<'_>, https: bool, standby: Standby) {
+    let client = scene.client(standby);
+    let url = scene.url(https, &format!("file?size={SIZE}&seed=3"));
+    let mut response = soon("the head", client.get(&url).send()).await.unwrap();
+    let mut came = Came::default();
+    came.read_to(SIZE / 4, &mut response).await.unwrap();
+    if standby == Standby::Cold {
+        assert_eq!(
+            scene.cellular().counters().bytes_offered(),
+            0,
+            "it was not cold"
+        );
+    }
+    let before = scene.blackhole();
+    came.read_all(&mut response).await.unwrap();
+    scene.wifi().assert_dropped_since(&before);
+    assert_eq!(came.hash(), Hash::of(&content(3, SIZE)));
+    let account = response.report().summary();
+    assert_eq!(
+        (account.failovers, account.resumes, account.restarts),
+        (1, 1, 0),
+        "{account:?}"
+    );
+    assert_eq!(account.fetched_again, 0);
+    let limit = if standby == Standby::Warm {
+        SILENCE
+    } else {
+        SILENCE * 2
+    };
+    assert!(came.stall < limit, "{:?}: {account:?}", came.stall);
+    let of = |role| {
+        account
+            .paths
+            .iter()
+            .find(|path| path.role == role)
+            .unwrap()
+            .clone()
+    };
+    let (primary, backup) = (of(Role::Primary), of(Role::Backup));
+    assert_eq!(primary.body + backup.body, SIZE as u64);
+    assert!(backup.received >= backup.body, "{account:?}");
+    assert_eq!(scene.server.book.entries().len(), 2);
+}
+
+#[test]
+fn over_http_1_a_cold_backup_goes_on() {
+    play(async |scene| goes_on(scene, false, Standby::Cold).await);
+}
+
+#[test]
+fn over_http_1_a_warm_backup_goes_on() {
+    play(async |scene| goes_on(scene, false, Standby::Warm).await);
+}
+
+#[test]
+fn over_http_2_and_tls_a_cold_backup_goes_on() {
+    play(async |scene| goes_on(scene, true, Standby::Cold).await);
+}
+
+#[test]
+fn over_http_2_and_tls_a_warm_backup_goes_on() {
+    play(async |scene| goes_on(scene, true, Standby::Warm).await);
+}
