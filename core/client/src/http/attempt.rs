@@ -73,7 +73,9 @@ impl Inner {
         meter.settle(&hold);
         let answered = match sending {
             Ok(Ok(answered)) => answered,
-            Ok(Err(unanswered)) => return Err(Failure::of_request(&origin.host, unanswered)),
+            Ok(Err(unanswered)) => {
+                return Err(Failure::of_request(&origin.host, unanswered).over(&hold));
+            }
             Err(_) => return Err(Failure::silence("the answer", limit)),
         };
         let (head, body) = answered.into_parts();
@@ -146,8 +148,9 @@ impl Answer {
         self.hold.attention().mode()
     }
 
-    pub(super) fn host(&self) -> &str {
-        &self.origin.host
+    /// What an error of the body means.
+    pub(super) fn failure(&self, error: &hyper::Error) -> Failure {
+        Failure::of_hyper(&self.origin.host, error).over(&self.hold)
     }
 
     pub(super) const fn origin(&self) -> &Origin {

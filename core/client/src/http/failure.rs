@@ -8,7 +8,7 @@ use std::time::Duration;
 use twinpath_proto::Role;
 
 use super::Error;
-use super::link::Unanswered;
+use super::link::{Hold, Unanswered};
 use crate::error::ConnectError;
 use crate::pair::Interrupted;
 
@@ -144,6 +144,17 @@ impl Failure {
         let mut failure = Self::of_hyper(host, &error);
         failure.unprocessed |= unsent;
         failure
+    }
+
+    /// The same, with what the connection itself knows: HTTP/2 keeps the cause of its end to itself.
+    pub(super) fn over(mut self, hold: &Hold) -> Self {
+        if self.loss == Loss::Connection {
+            if let Some(interrupted) = hold.attention().interrupted() {
+                self.loss = Loss::Path(interrupted.role);
+                self.why = interrupted.to_string().into();
+            }
+        }
+        self
     }
 
     /// An error of hyper in the middle of a request or an answer.

@@ -163,7 +163,7 @@ impl Flow {
                 Next::Frame(None) if self.place.is_complete() => self.finish(),
                 Next::Frame(None) => self.state = State::Broken(Failure::short()),
                 Next::Frame(Some(Err(error))) => {
-                    let failure = Failure::of_hyper(answer.host(), &error);
+                    let failure = answer.failure(&error);
                     answer.settle();
                     self.state = State::Broken(failure);
                 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use twinpath_proto::Role;
 
+use super::Interrupted;
 use crate::connection::{Connection, Inner};
 use crate::mode::{Mode, PathInfo};
 use crate::monitor::Monitor;
@@ -53,6 +54,11 @@ impl Attention {
 
     pub(crate) const fn monitor(&self) -> &Monitor {
         &self.monitor
+    }
+
+    /// That it has lost its path, if it has: HTTP/2 does not hand errors through.
+    pub(crate) fn interrupted(&self) -> Option<Interrupted> {
+        self.plain.as_ref()?.interrupted().cloned()
     }
 
     /// From now on, and as long as what this gives lives, silence is not to be expected.

@@ -251,7 +251,7 @@ impl Keeper {
         if let Some(spare) = self.spare.take() {
             self.ways.offer(role.other(), spare);
         }
-        shared.interrupted(role, cause);
+        shared.interrupt(&interrupted);
         stream.lock().interrupt(interrupted);
         None
     }

@@ -20,7 +20,7 @@ use crate::error::ErrorKind;
 use crate::events::Event;
 use crate::kernel::{self, Ends, Watcher};
 use crate::mode::{Mode, ModeReason, PathInfo, Protection, Unprotected};
-use crate::pair::{InterruptedCause, Tally, Ways};
+use crate::pair::{Interrupted, InterruptedCause, Tally, Ways};
 use crate::record::Record;
 use crate::stats::{ConnectionStats, ConnectionSummary};
 
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pair: OnceLock<(Weak<PlainStream>, Weak<dyn Ways>)>,
     /// Of a connection over kernel MPTCP.
     kernel: OnceLock<Watcher>,
+    interrupted: OnceLock<Interrupted>,
     kept: Mutex<Option<Kept>>,
     fall_back: Mutex<Option<FallBack>>,
 }
@@ -116,13 +117,21 @@ impl Shared {
     }
 
     /// Its path is lost, and it with it.
-    pub(crate) fn interrupted(&self, role: Role, cause: InterruptedCause) {
+    pub(crate) fn interrupt(&self, interrupted: &Interrupted) {
+        let cause = interrupted.cause;
+        // There is but one in the life of a connection.
+        let _ = self.interrupted.set(interrupted.clone());
         let mut record = self.record();
-        record.subflow(role, Some(cause.into()));
+        record.subflow(interrupted.role, Some(cause.into()));
         if cause == InterruptedCause::BudgetExhausted {
             record.bus.send(&Event::BudgetExhausted);
         }
         record.fail(ErrorKind::Interrupted);
+    }
+
+    /// That its path is lost, if it is.
+    pub(crate) fn interrupted(&self) -> Option<&Interrupted> {
+        self.interrupted.get()
     }
 
     /// The paths are these from now on.
@@ -202,6 +211,7 @@ impl Shared {
             read: AtomicU64::new(0),
             pair: OnceLock::new(),
             kernel: OnceLock::new(),
+            interrupted: OnceLock::new(),
             kept: Mutex::default(),
             fall_back: Mutex::default(),
         }

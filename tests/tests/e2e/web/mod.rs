@@ -1,6 +1,8 @@
 //! Requests to web servers that know nothing of two paths.
 
+mod answers;
 mod download;
+mod replay;
 mod scene;
 
 use scene::{WebScene, play};
