@@ -39,7 +39,7 @@ fn what_breaks_off_goes_on_whatever_the_server_does_for_it() {
                 ("etag=none", 1),
                 ("etag=none&length=0", 1),
             ] {
-                let rest = format!("file?size={SIZE}&seed=5&cut=100000&{how}");
+                let rest = format!("file?id={https}&size={SIZE}&seed=5&cut=100000&{how}");
                 let (came, result, account) = get(scene, https, &rest).await;
                 result.unwrap();
                 assert_eq!(came.hash(), Hash::of(&content(5, SIZE)), "{rest}");
