@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use twinpath_proto::PublicKey;
 
 use crate::values::{EventsTo, ListenAt, Target, parse_bytes, parse_interface, parse_key};
-use crate::{bench, demo, gateway, help, mptcp};
+use crate::{bench, demo, fetch, gateway, help, mptcp};
 
 /// Connections with cellular backup: the bytes go on when Wi-Fi dies.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Open a connection and carry standard input and output, or local connections, over it.
     Connect(ConnectArgs),
+    /// Download something over HTTP, and go on when Wi-Fi is lost.
+    Fetch(fetch::Args),
     /// Run the server half in front of a TCP service.
     Gateway(gateway::Args),
     /// Measure failover beside kernel MPTCP and plain TCP.

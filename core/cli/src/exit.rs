@@ -39,6 +39,11 @@ impl Failure {
         Self::new(USAGE, message)
     }
 
+    /// With a code of its own.
+    pub(crate) fn with_code(code: u8, message: impl Display) -> Self {
+        Self::new(code, message)
+    }
+
     /// Somebody wanted the end, and need not be told of it.
     pub(crate) const fn silent(code: u8) -> Self {
         Self {

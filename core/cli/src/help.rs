@@ -50,3 +50,41 @@ Events, one JSON object per line; a field without meaning for an event is left o
   written, read, hedges, failovers, failbacks, duration_ms, protected_ms
                in `summary`: the account of the whole connection"
 );
+
+macro_rules! fetch {
+    () => {
+        "\
+When the path dies, the download goes on over the other one: where it broke off if the server gives a \
+strong validator (ETag) and takes ranges, else from its start, compared with what was there. A POST is \
+sent again only if it was certainly not processed, or has an Idempotency-Key.
+
+Exit status, as curl's with --fail: 0 all is there, 3 the URL is wrong, 6 the name is not known, 7 no \
+connection, 18 it broke off, 22 the server answers 400 or above, 23 the file cannot be written, 28 it took \
+too long, 35 no TLS, 47 too many redirects, 52 no answer, 55 a request that may not be sent twice was lost, \
+60 the certificate is not trusted; 1 the SHA-256 is another one, 64 usage. SIGINT and SIGTERM leave the part \
+for the next run and give 130 and 143.
+
+Examples:
+  twinpath fetch https://example.com/file.iso -o file.iso
+  twinpath fetch https://example.com/api -H 'Accept: application/json' --service interactive"
+    };
+}
+
+pub(crate) const FETCH: &str = concat!(fetch!(), "\n\n`--help` describes the events.");
+
+pub(crate) const FETCH_LONG: &str = concat!(
+    fetch!(),
+    "\n\n\
+Events, one JSON object per line, with v, t_ms and conn as those of `twinpath connect`:
+  event        answered            the head of an answer is there: `status`, `mode`, `to`
+               failover, failback  the path has changed
+               replayed            the request was sent again
+               resumed             the answer goes on `at` that byte
+               restarted           it is fetched again and compared
+               hedge               it was slow, and was sent on the backup as well
+               postponed           the server asks to come back `within_ms`
+               redirected          a redirect is followed
+               summary             the last line: `reason`, `stall_ms`, `failovers`, `failbacks`,
+                                   `replays`, `resumes`, `restarts`, `hedges`, `fetched_again`,
+                                   `on_backup` (bytes) and `bytes` per interface: {\"wlan0\":[tx,rx]}"
+);

@@ -5,6 +5,7 @@ mod bench;
 mod connect;
 mod demo;
 mod exit;
+mod fetch;
 mod gateway;
 mod help;
 mod mptcp;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let code = match args.command {
         Command::Demo(args) => demo::run(&args),
         Command::Connect(args) => connect::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Gateway(args) => gateway::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Mptcp(args) => mptcp::run(&args),

@@ -56,11 +56,11 @@ impl EventLog {
         }
     }
 
-    fn line(&self, connection: u64, event: &str) -> Line {
+    pub(crate) fn line(&self, connection: u64, event: &str) -> Line {
         Line::new(self.started.elapsed(), connection, event)
     }
 
-    fn write(&self, line: Line) {
+    pub(crate) fn write(&self, line: Line) {
         let Some(out) = &self.out else { return };
         let text = line.finish();
         let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,25 +13,25 @@ const VERSION: u32 = 1;
 
 /// One line of JSON, its fields in the order in which they were added.
 #[derive(Debug)]
-pub(super) struct Line(String);
+pub(crate) struct Line(String);
 
 impl Line {
     /// What every line begins with.
-    pub(super) fn new(since_start: Duration, connection: u64, event: &str) -> Self {
+    pub(crate) fn new(since_start: Duration, connection: u64, event: &str) -> Self {
         Self(format!("{{\"v\":{VERSION}"))
             .field("t_ms", millis(since_start))
             .field("conn", connection)
             .field("event", event)
     }
 
-    pub(super) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
         // Writing to a string does not fail.
         let _ = write!(self.0, ",\"{name}\":{}", value.into());
         self
     }
 
     /// What there is to tell of an event beside its name; `None` for those that are not told.
-    pub(super) fn detail(self, event: &Event, names: &mut Names, how: &How) -> Option<Self> {
+    pub(crate) fn detail(self, event: &Event, names: &mut Names, how: &How) -> Option<Self> {
         Some(match event {
             Event::LegUp { path } => self.field("to", names.name(path)),
             Event::LegDown { path, reason } => self
@@ -87,7 +87,7 @@ impl Line {
             .field("read", summary.read)
     }
 
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.0.push_str("}\n");
         self.0
     }
@@ -95,11 +95,11 @@ impl Line {
 
 /// How a connection runs, and why.
 #[derive(Debug)]
-pub(super) struct How(pub(super) Mode, pub(super) ModeReason);
+pub(crate) struct How(pub(crate) Mode, pub(crate) ModeReason);
 
 /// The interfaces under the paths, as far as they are known.
 #[derive(Debug, Default)]
-pub(super) struct Names([Option<String>; 2]);
+pub(crate) struct Names([Option<String>; 2]);
 
 impl Names {
     fn learn(&mut self, role: Role, name: &str) {
@@ -123,7 +123,7 @@ impl Names {
     }
 
     /// What each interface has carried so far: sent, received.
-    pub(super) fn bytes(&mut self, stats: &ConnectionStats) -> Value {
+    pub(crate) fn bytes(&mut self, stats: &ConnectionStats) -> Value {
         let mut bytes = Map::new();
         for path in &stats.paths {
             if let Some(interface) = &path.interface {

@@ -21,7 +21,9 @@ use twinpath::{
 use crate::args::{ConnectArgs, Mode, Service, Standby};
 use crate::exit::{self, Failure};
 use crate::values::EventsTo;
-use events::EventLog;
+pub(crate) use events::EventLog;
+pub(crate) use line::Line;
+pub(crate) use signals::{Signal, Signals};
 
 pub(crate) fn run(args: &ConnectArgs) -> ExitCode {
     let started = Instant::now();

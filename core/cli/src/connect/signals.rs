@@ -2,7 +2,7 @@
 
 /// What the user (Ctrl-C) or the system ended the command with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub(crate) enum Signal {
     Interrupt,
     #[cfg_attr(not(unix), allow(dead_code, reason = "there is only Ctrl-C"))]
     Terminate,
@@ -10,7 +10,7 @@ pub(super) enum Signal {
 
 impl Signal {
     /// What a shell would report of a process that died of it.
-    pub(super) const fn exit_code(self) -> u8 {
+    pub(crate) const fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 128 + 2,
             Self::Terminate => 128 + 15,
@@ -20,7 +20,7 @@ impl Signal {
 
 /// Takes the signals over, so that the connections can be ended before the process is.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     /// Without them the signals end the process at once, as they do by default.
     #[cfg(unix)]
     both: Option<[tokio::signal::unix::Signal; 2]>,
@@ -28,7 +28,7 @@ pub(super) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    pub(super) fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let both = signal(SignalKind::interrupt())
             .and_then(|interrupt| Ok([interrupt, signal(SignalKind::terminate())?]));
@@ -39,7 +39,7 @@ impl Signals {
     }
 
     /// Safe to cancel.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         let Some([interrupt, terminate]) = &mut self.both else {
             return std::future::pending().await;
         };
@@ -52,12 +52,12 @@ impl Signals {
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(super) fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         Self {}
     }
 
     /// Safe to cancel.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {
             Ok(()) => Signal::Interrupt,
             Err(_) => std::future::pending().await,

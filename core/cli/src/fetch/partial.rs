@@ -146,7 +146,10 @@ mod tests {
         assert_eq!((size, hash), (4, Sha256::new_with_prefix(b"half")));
         file.write_all(b"half").unwrap();
         partial.finish().unwrap();
-        assert_eq!(fs::read(directory.path().join("file.bin")).unwrap(), b"halfhalf");
+        assert_eq!(
+            fs::read(directory.path().join("file.bin")).unwrap(),
+            b"halfhalf"
+        );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 

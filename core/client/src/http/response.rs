@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use async_compression::tokio::bufread::GzipDecoder;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader, ReadBuf};
 use url::Url;
@@ -100,6 +100,12 @@ impl Response {
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         super::validator::content_length(&self.headers)
+    }
+
+    /// The strong validator of what the answer is of: fit for `If-Range`, so as to go on with it later.
+    #[must_use]
+    pub fn validator(&self) -> Option<HeaderValue> {
+        super::validator::strong_validator(&self.headers)
     }
 
     /// Which paths carried it, what was done again, and what it cost; live while the body comes.
