@@ -2,6 +2,8 @@
 
 mod answers;
 mod download;
+mod faults;
+mod fetch;
 mod replay;
 mod scene;
 
