@@ -331,6 +331,10 @@ impl Connector {
         let limited = plan.path(Role::Primary).is_some();
         let budget = limited.then(|| self.budget.clone());
         let (mode, reason) = (plan.mode, plan.reason.clone());
+        if limited && role == Role::Backup && won.raced {
+            // The primary had its chance. It is asked from now on, so that the next ones need not wait for it.
+            self.doubt_primary(target, won.stream.peer_socket());
+        }
         let shared = Arc::new(plain::Shared::new(mode, reason, role, infos, budget));
         let stream = PlainStream::new(won.stream, role, shared.tally());
         self.look_after(target, plan, &stream, &shared, known);

@@ -57,6 +57,8 @@ impl<K, T> Runners<K, T> {
 pub(crate) struct Won {
     pub(crate) path: Path,
     pub(crate) stream: LegStream,
+    /// Whether another path was tried as well.
+    pub(crate) raced: bool,
     /// The attempt on the other path, if it still runs.
     pub(crate) other: Option<(Path, BoxFuture<std::io::Result<LegStream>>)>,
 }
@@ -93,7 +95,8 @@ pub(crate) async fn race_paths(
             finished = running.next() => match finished {
                 Some((path, Ok(stream))) => {
                     let other = running.running.pop();
-                    return Ok(Won { path, stream, other });
+                    let raced = other.is_some() || !attempts.is_empty();
+                    return Ok(Won { path, stream, raced, other });
                 }
                 Some((path, Err(error))) => {
                     log::debug!("connecting over the {} path failed: {error}", path.role());

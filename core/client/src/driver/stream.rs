@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -56,6 +56,14 @@ impl LegStream {
                 .ok()
                 .and_then(|health| health.srtt),
             Self::Other(other) => other.rtt(),
+        }
+    }
+
+    /// The peer's end, of a TCP socket.
+    pub(crate) fn peer_socket(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp.peer_addr().ok(),
+            Self::Other(_) => None,
         }
     }
 

@@ -24,6 +24,12 @@ const WORTH_GOING_BACK: u64 = 512 * 1024;
 const CHANGING: Duration = Duration::from_millis(250);
 const CHANGING_BYTES: u64 = 64 * 1024;
 
+/// Nobody waits longer than this for the primary to take over.
+const GRACE: Duration = Duration::from_millis(50);
+/// What could not go back stays on the backup for longer than this, and for twice as long each time.
+const STAY: Duration = Duration::from_secs(5);
+const LONGEST_STAY: Duration = Duration::from_secs(5 * 60);
+
 /// An answer's body while it comes.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -40,6 +46,9 @@ pub(super) struct Flow {
     /// What came after the byte at which another connection takes over.
     cut: Option<Bytes>,
     going_back: Option<GoingBack>,
+    /// How long it stays on the backup when it could not go back, and until when.
+    stays: Duration,
+    again: Option<Instant>,
     rate: Rate,
 }
 
@@ -109,6 +118,8 @@ impl Flow {
             attempts: 0,
             cut: None,
             going_back: None,
+            stays: STAY,
+            again: None,
             rate: Rate {
                 since: Instant::now(),
                 bytes: 0,
@@ -315,11 +326,13 @@ impl Flow {
                 return Ok(());
             }
             self.report.waits();
-            let answered = (&mut going_back.task.0).await;
+            let answered = timeout(GRACE, &mut going_back.task.0).await;
             let part = going_back.part.clone();
             self.going_back = None;
             match answered {
-                Ok(Ok(answer)) if self.place.goes_on(Some(&part), &answer.head) == GoesOn::Here => {
+                Ok(Ok(Ok(answer)))
+                    if self.place.goes_on(Some(&part), &answer.head) == GoesOn::Here =>
+                {
                     self.place.go_on(GoesOn::Here);
                     self.report.tell(&RequestEvent::Failback);
                     self.open(answer);
@@ -336,6 +349,7 @@ impl Flow {
         let is_due = answer.role == Role::Backup
             && matches!(answer.way, Way::Path(_))
             && self.place.is_here()
+            && self.again.is_none_or(|again| Instant::now() >= again)
             && self.client.connector.preferred(&target) == Role::Primary;
         let at = self.place.delivered() + self.rate.ahead();
         let rest = self.place.rest().unwrap_or_default();
