@@ -16,7 +16,7 @@ const VARIABLE: &str = "TWINPATH_PEERS";
 const PORT: u16 = 8080;
 
 /// That program; `None`, and said aloud, where it is not to be had.
-fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os(VARIABLE).map_or_else(
         || {
             // The test itself lies in `<target>/<profile>/deps`.

@@ -4,6 +4,7 @@
 
 mod book;
 mod identity;
+mod real;
 mod site;
 
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use twinpath_lab::{Task, World};
 
 pub use book::{Entry, WebBook};
 pub use identity::Identity;
+pub use real::{Make, RealServer};
 pub use site::content;
 
 use site::Site;

@@ -24,6 +24,8 @@ const WORTH_GOING_BACK: u64 = 512 * 1024;
 const CHANGING: Duration = Duration::from_millis(250);
 const CHANGING_BYTES: u64 = 64 * 1024;
 
+/// So long it is tried to connect while nothing leads to the server.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Nobody waits longer than this for the primary to take over.
 const GRACE: Duration = Duration::from_millis(50);
 /// What could not go back stays on the backup for longer than this, and for twice as long each time.
@@ -230,6 +232,7 @@ impl Flow {
     async fn mend(&mut self) -> Result<(), Error> {
         self.going_back = None;
         self.report.waits();
+        let began = Instant::now();
         loop {
             let State::Broken(failure) = &self.state else {
                 return Ok(());
@@ -277,6 +280,15 @@ impl Flow {
                 Err(new) if new.loss == Loss::Nothing => {
                     self.state = State::Done;
                     return Err(new.error);
+                }
+                Err(new) if new.loss == Loss::NotConnected => {
+                    // What broke it says more than that nothing leads there now.
+                    let why = format!("{}; {}", failure.why, new.why);
+                    if began.elapsed() >= PATIENCE {
+                        self.state = State::Done;
+                        return Err(broke_off(&why.into()));
+                    }
+                    self.state = State::Broken(failure);
                 }
                 Err(new) => self.state = State::Broken(new),
             }

@@ -8,7 +8,7 @@ use http::header::{
     HeaderMap, HeaderValue, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use twinpath_proto::Role;
 use url::Url;
 
@@ -17,7 +17,7 @@ use super::attempt::{Answer, Ask};
 use super::body::Body;
 use super::client::Inner;
 use super::failure::{Failure, Loss};
-use super::flow::Flow;
+use super::flow::{Flow, PATIENCE};
 use super::origin::{self, Origin};
 use super::replay;
 use super::report::{Report, RequestEvent};
@@ -110,6 +110,7 @@ impl Inner {
         report: &Report,
     ) -> Result<Answer, Error> {
         let ticket = self.writes.begin(ask);
+        let began = Instant::now();
         let mut attempts = 0;
         let mut over = None;
         let mut left = None::<(Role, Arc<str>)>;
@@ -126,7 +127,8 @@ impl Inner {
             };
             attempts += 1;
             replay::refusal(ask, may_repeat, &failure, &ticket)?;
-            if attempts >= replay::ATTEMPTS {
+            let nowhere = failure.loss == Loss::NotConnected && began.elapsed() >= PATIENCE;
+            if attempts >= replay::ATTEMPTS || nowhere {
                 return Err(failure.error);
             }
             log::debug!("a request is sent again: {}", failure.why);

@@ -4,6 +4,8 @@ mod answers;
 mod download;
 mod faults;
 mod fetch;
+mod mandates;
+mod real;
 mod replay;
 mod scene;
 
