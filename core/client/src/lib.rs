@@ -73,6 +73,10 @@ mod record;
 mod split;
 mod stats;
 mod target;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(feature = "tower")]
+mod tower;
 
 pub use budget::Budget;
 pub use chunks::Chunks;

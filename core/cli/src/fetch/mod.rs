@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Runtime;
-use twinpath::http::{Client, TlsConfig};
+use twinpath::http::Client;
+use twinpath::tls::TlsConfig;
 use twinpath::{Connector, InterfaceSelector, Peer, Target};
 
 use crate::args::{Service, Standby};

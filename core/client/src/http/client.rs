@@ -14,9 +14,9 @@ use super::pool::Pool;
 use super::proxy::Proxies;
 use super::replay::Writes;
 use super::request::RequestBuilder;
-use super::tls::TlsConfig;
 use crate::connector::Connector;
 use crate::target::Target;
+use crate::tls::TlsConfig;
 
 /// Makes HTTP requests with cellular backup. Cloning it is cheap, and the clones share connections.
 ///
@@ -141,10 +141,10 @@ impl Inner {
     pub(super) async fn tls(&self) -> Result<Arc<ClientConfig>, Error> {
         let options = self.options.tls.clone();
         let made = self.tls.get_or_init(|| async move {
-            let making = tokio::task::spawn_blocking(move || options.build());
-            making
-                .await
-                .unwrap_or_else(|error| Err(Error::TlsSetup(error.to_string())))
+            match tokio::task::spawn_blocking(move || options.build()).await {
+                Ok(made) => made.map_err(Error::TlsSetup),
+                Err(error) => Err(Error::TlsTask(error.to_string())),
+            }
         });
         made.await.clone()
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::error::{ConnectError, ErrorKind};
+use crate::tls::TlsError;
 
 /// Why a request has no answer, or not the whole of it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,8 +25,11 @@ pub enum Error {
     #[error("the request is not one of HTTP: {0}")]
     InvalidRequest(String),
     /// TLS could not be set up with these roots, pins or keys.
-    #[error("TLS cannot be set up: {0}")]
-    TlsSetup(String),
+    #[error(transparent)]
+    TlsSetup(TlsError),
+    /// The runtime ends, and TLS was not set up any more.
+    #[error("TLS was not set up: {0}")]
+    TlsTask(String),
     /// No connection to the server, or to the proxy.
     #[error(transparent)]
     Connect(Arc<ConnectError>),

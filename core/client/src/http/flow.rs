@@ -350,7 +350,11 @@ impl Flow {
                     self.open(answer);
                 }
                 _ => {
-                    log::debug!("a download stays on the backup: the primary did not go on with it")
+                    log::debug!(
+                        "a download stays on the backup: the primary did not go on with it"
+                    );
+                    self.again = Some(Instant::now() + self.stays);
+                    self.stays = (self.stays * 2).min(LONGEST_STAY);
                 }
             }
             return Ok(());

@@ -35,7 +35,6 @@ mod report;
 mod request;
 mod response;
 mod send;
-mod tls;
 mod validator;
 
 pub use body::{Body, BodyReader};
@@ -45,4 +44,3 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 pub use report::{PathUse, Progress, Report, RequestEvent, RequestSummary};
 pub use request::RequestBuilder;
 pub use response::Response;
-pub use tls::{TlsConfig, TlsVersion};

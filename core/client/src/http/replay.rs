@@ -24,7 +24,7 @@ pub(super) fn may_repeat(method: &Method, headers: &HeaderMap, repeatable: Optio
         *method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
     );
-    repeatable.unwrap_or(idempotent || headers.contains_key(IDEMPOTENCY_KEY))
+    repeatable.unwrap_or_else(|| idempotent || headers.contains_key(IDEMPOTENCY_KEY))
 }
 
 /// How long to wait before the attempt of that number, the first one being 0: the first repetition is made at once.

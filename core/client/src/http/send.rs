@@ -133,7 +133,7 @@ impl Inner {
             }
             log::debug!("a request is sent again: {}", failure.why);
             if let Loss::Path(role) = failure.loss {
-                left.get_or_insert((role, Arc::clone(&failure.why)));
+                left.get_or_insert_with(|| (role, Arc::clone(&failure.why)));
             }
             over = match failure.loss {
                 Loss::Silence => over.is_none().then_some(Role::Backup),

@@ -1,7 +1,8 @@
 //! Web servers that others have written, Wi-Fi dying under their answers.
 
 use twinpath::Standby;
-use twinpath::http::{Client, TlsConfig, Version};
+use twinpath::http::{Client, Version};
+use twinpath::tls::TlsConfig;
 use twinpath_tests::{Hash, Make, RealServer, content, soon};
 
 use super::play;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use twinpath::http::{Client, ClientBuilder, Error, Response, TlsConfig};
+use twinpath::http::{Client, ClientBuilder, Error, Response};
+use twinpath::tls::TlsConfig;
 use twinpath::{Connector, ConnectorBuilder, Mode, ServiceType, Standby};
 use twinpath_lab::{Counters, Direction, LinkHandle};
 use twinpath_tests::{Hash, Scene, Service, WebServer, ms, soon};

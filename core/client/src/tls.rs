@@ -1,4 +1,6 @@
-//! Whom a client trusts, and how it shows itself.
+//! TLS over connections: whom to trust, and how to show oneself.
+//!
+//! It is rustls with ring, and the trust of the platform unless told otherwise.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +15,10 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 use webpki::EndEntityCert;
 
-use super::Error;
+/// TLS could not be set up with these roots, pins or keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("TLS cannot be set up: {0}")]
+pub struct TlsError(String);
 
 /// The oldest version of TLS that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,8 +53,8 @@ impl TlsConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::TlsSetup`] if there is no certificate in it.
-    pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, Error> {
+    /// [`TlsError`] if there is no certificate in it.
+    pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, TlsError> {
         self.roots.extend(certificates(pem)?);
         Ok(self)
     }
@@ -58,8 +63,8 @@ impl TlsConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::TlsSetup`] if there is no certificate in it.
-    pub fn with_only_roots(mut self, pem: &[u8]) -> Result<Self, Error> {
+    /// [`TlsError`] if there is no certificate in it.
+    pub fn with_only_roots(mut self, pem: &[u8]) -> Result<Self, TlsError> {
         self.roots = certificates(pem)?;
         self.only_roots = true;
         Ok(self)
@@ -77,10 +82,14 @@ impl TlsConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::TlsSetup`] if there is no certificate, or no key.
-    pub fn with_identity(mut self, certificates_pem: &[u8], key_pem: &[u8]) -> Result<Self, Error> {
+    /// [`TlsError`] if there is no certificate, or no key.
+    pub fn with_identity(
+        mut self,
+        certificates_pem: &[u8],
+        key_pem: &[u8],
+    ) -> Result<Self, TlsError> {
         let key = PrivateKeyDer::from_pem_slice(key_pem)
-            .map_err(|error| Error::TlsSetup(format!("no private key in the PEM: {error}")))?;
+            .map_err(|error| TlsError(format!("no private key in the PEM: {error}")))?;
         self.identity = Some(Arc::new((certificates(certificates_pem)?, key)));
         Ok(self)
     }
@@ -101,9 +110,9 @@ impl TlsConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::TlsSetup`] if the platform's trust cannot be had, or the identity's key does not fit.
-    pub fn build(&self) -> Result<Arc<ClientConfig>, Error> {
-        let failed = |error: rustls::Error| Error::TlsSetup(error.to_string());
+    /// [`TlsError`] if the platform's trust cannot be had, or the identity's key does not fit.
+    pub fn build(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let failed = |error: rustls::Error| TlsError(error.to_string());
         let provider = Arc::new(ring::default_provider());
         let versions: &[&rustls::SupportedProtocolVersion] = match self.oldest {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -129,8 +138,8 @@ impl TlsConfig {
     fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-        let failed = |error: &dyn fmt::Display| Error::TlsSetup(error.to_string());
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+        let failed = |error: &dyn fmt::Display| TlsError(error.to_string());
         let inner: Arc<dyn ServerCertVerifier> = if self.only_roots {
             let mut store = RootCertStore::empty();
             for root in &self.roots {
@@ -170,14 +179,12 @@ impl fmt::Debug for TlsConfig {
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(Error::TlsSetup(
-            "there is no certificate in the PEM".to_owned(),
-        )),
-        Err(error) => Err(Error::TlsSetup(format!("the PEM cannot be read: {error}"))),
+        Ok(_) => Err(TlsError("there is no certificate in the PEM".to_owned())),
+        Err(error) => Err(TlsError(format!("the PEM cannot be read: {error}"))),
     }
 }
 
