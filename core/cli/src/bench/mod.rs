@@ -13,6 +13,7 @@ mod scene;
 mod service;
 mod table;
 mod trouble;
+mod web;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

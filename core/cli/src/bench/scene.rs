@@ -13,6 +13,7 @@ use twinpath_lab::{Counters, LabError, LinkHandle, LinkSpec, Task, World};
 use super::contenders::{self, Contender, Doors};
 use super::service;
 use super::trouble::Trouble;
+use super::web;
 
 /// The names of the links.
 pub(super) const WIFI: &str = "wlan0";
@@ -21,6 +22,7 @@ pub(super) const CELLULAR: &str = "wwan0";
 const GATEWAY: u16 = 443;
 const PLAIN: u16 = 7000;
 const MPTCP: u16 = 7001;
+const WEB: u16 = 7002;
 const METRICS: u16 = 9090;
 /// A server that has not begun by then never will.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,6 +64,7 @@ impl Scene {
                 gateway: world.server_socket(GATEWAY),
                 mptcp: world.server_socket(MPTCP),
                 plain: world.server_socket(PLAIN),
+                web: world.server_socket(WEB),
             },
             world,
         })
@@ -128,6 +131,7 @@ fn serve(world: &World) -> Result<(), Trouble> {
         let plain = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PLAIN)).await?;
         // A kernel without MPTCP has one contender less.
         let mptcp = contenders::listen((Ipv4Addr::UNSPECIFIED, MPTCP).into()).ok();
+        let web = TcpListener::bind((Ipv4Addr::UNSPECIFIED, WEB)).await?;
         Ok(async move {
             let mptcp = async {
                 match mptcp {
@@ -135,7 +139,7 @@ fn serve(world: &World) -> Result<(), Trouble> {
                     None => std::future::pending().await,
                 }
             };
-            tokio::join!(service::serve(plain), mptcp);
+            tokio::join!(service::serve(plain), mptcp, web::serve(web));
         })
     })?;
     start(world, || async {

@@ -64,6 +64,7 @@ pub(super) struct Doors {
     pub(super) gateway: SocketAddr,
     pub(super) mptcp: SocketAddr,
     pub(super) plain: SocketAddr,
+    pub(super) web: SocketAddr,
 }
 
 impl Contender {

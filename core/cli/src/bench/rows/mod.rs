@@ -10,6 +10,7 @@ mod memory;
 mod quiet;
 mod request;
 mod throughput;
+mod web;
 
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -44,6 +45,7 @@ pub(super) const FAMILIES: &[Family] = &[
     throughput::FAMILY,
     bare::FAMILY,
     memory::FAMILY,
+    web::FAMILY,
 ];
 
 /// The names of all rows.
