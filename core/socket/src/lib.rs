@@ -62,7 +62,7 @@ pub use feed::{feed_interfaces, feed_proxy, unfeed_interfaces};
 pub use health::{TcpHealth, tcp_health};
 pub use interface::{Cost, DefaultRoute, Interface, InterfaceKind, find, interfaces};
 pub use limits::{is_out_of_descriptors, raise_descriptor_limit};
-pub use mandate::{Mandate, system_mandate};
+pub use mandate::{Mandate, system_mandate, system_mandate_among};
 pub use options::{Binding, ConnectOptions, ListenOptions};
 pub use resolve::resolve;
 pub use scope::is_local_scope;

@@ -38,19 +38,25 @@ impl Mandate {
 /// tunnel without an interface of its own), it is missed.
 #[must_use]
 pub fn system_mandate() -> Mandate {
+    system_mandate_among(&interfaces().unwrap_or_default())
+}
+
+/// The same where the interfaces of this moment are known already.
+#[must_use]
+pub fn system_mandate_among(known: &[Interface]) -> Mandate {
     Mandate {
-        vpn: vpn(),
+        vpn: vpn(known),
         proxy: feed::proxy(),
     }
 }
 
-fn vpn() -> Option<String> {
+fn vpn(known: &[Interface]) -> Option<String> {
     // Any public address will do, since nothing is sent: these are a root name server's.
     let v4 = source_towards(Ipv4Addr::new(198, 41, 0, 4).into());
     let v6 = source_towards(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30).into());
     // A platform that feeds the networks that it offers may leave out the tunnel, which the system
     // still lists.
-    let mut known = interfaces().unwrap_or_default();
+    let mut known = known.to_vec();
     if feed::current().is_some() {
         known.extend(interface::from_system().unwrap_or_default());
     }

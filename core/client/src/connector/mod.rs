@@ -126,7 +126,7 @@ impl Connector {
     pub async fn connect_to(&self, target: &Target) -> Result<Connection, ConnectError> {
         let interfaces = self.watch.interfaces()?;
         paths::check_names(&self.options, &interfaces)?;
-        let mandate = self.watch.mandate();
+        let mandate = self.watch.mandate(&interfaces);
         let plan = Plan::choose(&self.options, target, &interfaces, &mandate, None);
         paths::check_paths(&self.options, &plan)?;
         log::debug!("connecting as {}: {}", plan.mode, plan.reason);
@@ -416,7 +416,7 @@ impl Connector {
             &self.options,
             target,
             &interfaces,
-            &self.watch.mandate(),
+            &self.watch.mandate(&interfaces),
             None,
         );
         (plan.mode, plan.reason) = (Mode::PlainPair, ModeReason::FellBack);

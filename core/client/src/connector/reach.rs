@@ -112,7 +112,7 @@ impl Connector {
                         &options,
                         &target,
                         &interfaces,
-                        &watch.mandate(),
+                        &watch.mandate(&interfaces),
                         None,
                     ))
                 });
@@ -127,7 +127,7 @@ impl Connector {
     fn plan(&self, target: &Target) -> Result<Plan, ConnectError> {
         let interfaces: Arc<[_]> = self.watch.interfaces()?;
         paths::check_names(&self.options, &interfaces)?;
-        let mandate = self.watch.mandate();
+        let mandate = self.watch.mandate(&interfaces);
         let plan = Plan::choose(&self.options, target, &interfaces, &mandate, None);
         paths::check_paths(&self.options, &plan)?;
         Ok(plan)

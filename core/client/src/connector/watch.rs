@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use twinpath_socket::{
-    Cost, Interface, InterfaceError, InterfaceKind, InterfaceWatcher, Mandate, system_mandate,
+    Cost, Interface, InterfaceError, InterfaceKind, InterfaceWatcher, Mandate, system_mandate_among,
 };
 
 use super::LEAST_BUDGET;
 use crate::budget::Budget;
+
+/// The watcher of interfaces begins so long after the first connection.
+const SETTLING: Duration = Duration::from_millis(30);
 
 /// Something that has to hear of changes while it lives.
 pub(super) trait Watched: Send + Sync {
@@ -55,9 +59,10 @@ impl Watch {
         }
     }
 
-    pub(super) fn mandate(&self) -> Mandate {
+    /// What the device mandates, with these interfaces.
+    pub(super) fn mandate(&self, interfaces: &[Interface]) -> Mandate {
         if self.respects_mandates {
-            system_mandate()
+            system_mandate_among(interfaces)
         } else {
             Mandate::default()
         }
@@ -79,7 +84,7 @@ impl Watch {
         let missed = state.latest.clone().filter(|latest| **latest != *known);
         drop(state);
         if let Some(latest) = missed {
-            live.refresh(&latest, &self.mandate());
+            live.refresh(&latest, &self.mandate(&latest));
         }
         if start {
             tokio::spawn(watch(Arc::downgrade(self)));
@@ -97,7 +102,7 @@ impl Watch {
 
     fn tell(&self, interfaces: &Arc<[Interface]>) {
         self.lock().latest = Some(Arc::clone(interfaces));
-        let mandate = self.mandate();
+        let mandate = self.mandate(interfaces);
         for live in self.lives() {
             live.refresh(interfaces, &mandate);
         }
@@ -147,6 +152,9 @@ impl fmt::Debug for Watch {
 }
 
 async fn watch(watch: Weak<Watch>) {
+    // Asking for all interfaces takes a while, and the first bytes of the connection go first. What changes meanwhile is
+    // seen by the first look.
+    tokio::time::sleep(SETTLING).await;
     let mut watcher = match InterfaceWatcher::new() {
         Ok(watcher) => watcher,
         Err(error) => {
