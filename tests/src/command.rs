@@ -33,6 +33,15 @@ impl Twinpath {
         Self::spawn(host.command(binary()), arguments)
     }
 
+    /// The same with a variable in its environment, written as `NAME=VALUE`.
+    #[must_use]
+    pub fn start_with(host: &Host, variable: &str, arguments: &[&str]) -> Self {
+        let mut command = host.command(binary());
+        let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+        command.env(name, value);
+        Self::spawn(command, arguments)
+    }
+
     /// The same without the privilege to change the network (`CAP_NET_ADMIN`), as ordinary users have it.
     #[must_use]
     pub fn start_unprivileged(host: &Host, arguments: &[&str]) -> Self {

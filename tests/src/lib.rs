@@ -54,5 +54,5 @@ pub use service::{Book, Service, Visit};
 pub use stream::{Hash, Pattern, Tally};
 pub use tale::Tale;
 pub use watched::{claims, endpoints, left_as, taken_out};
-pub use web::{Entry, Identity, Make, RealServer, WebBook, WebServer, content};
+pub use web::{Entry, Identity, Make, RealServer, WebBook, WebProxy, WebServer, content};
 pub use workload::Workload;

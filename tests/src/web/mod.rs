@@ -4,6 +4,7 @@
 
 mod book;
 mod identity;
+mod proxy;
 mod real;
 mod site;
 
@@ -20,6 +21,7 @@ use twinpath_lab::{Task, World};
 
 pub use book::{Entry, WebBook};
 pub use identity::Identity;
+pub use proxy::WebProxy;
 pub use real::{Make, RealServer};
 pub use site::content;
 

@@ -18,6 +18,9 @@ use super::story;
 use crate::connect::{EventLog, Signal, Signals};
 use crate::exit::{self, Failure};
 
+/// A file that changes while it is fetched is begun anew so often.
+const BEGINNINGS: u32 = 3;
+
 /// How a download ended.
 struct Done {
     size: u64,
@@ -194,6 +197,7 @@ async fn to_file(
     let is_plain =
         args.method() == Method::GET && !args.header.iter().any(|(name, _)| name == "range");
     let mut known = partial.known(&args.url).filter(|_| is_plain);
+    let mut begun = 0;
     loop {
         let mut asked = request(client, args, bar, log)?;
         if let Some((known, size)) = &known {
@@ -227,7 +231,8 @@ async fn to_file(
         let done = write(response, &mut file, partial.part(), hash, kept, bar).await;
         let done = match done {
             // There is another one by now: once more, from its start.
-            Err(Failed::Changed) if is_plain => {
+            Err(Failed::Changed) if is_plain && begun < BEGINNINGS => {
+                begun += 1;
                 bar.begin_anew();
                 known = None;
                 continue;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
-use twinpath_proto::Role;
+use twinpath_proto::{Role, Time};
 
 use crate::clock;
 use crate::detect::Answer;
@@ -26,6 +26,9 @@ const USUAL: Duration = Duration::from_millis(100);
 /// More servers are not remembered, and the one that was in doubt for longest is believed.
 const SERVERS: usize = 32;
 
+/// A path is not asked for longer than this for a server that nobody wants anything of.
+const UNWANTED: Duration = Duration::from_secs(2 * 60);
+
 /// Of one connector.
 #[derive(Default)]
 pub(super) struct Doubt {
@@ -39,6 +42,8 @@ pub(super) struct Doubt {
 struct Server {
     host: String,
     in_doubt: bool,
+    /// Somebody last wanted to know then.
+    wanted: Time,
     /// Remembers earlier losses, so that a path that comes and goes is stayed away from for longer.
     comeback: Comeback,
 }
@@ -50,11 +55,13 @@ impl Doubt {
 
     /// The path that requests to that host should take.
     pub(super) fn preferred(&self, host: &str) -> Role {
-        let servers = self.lock();
-        let in_doubt = servers.iter().any(|it| it.in_doubt && it.host == host);
+        let in_doubt = self.with(host, |server| {
+            server.wanted = clock::now();
+            server.in_doubt
+        });
         match in_doubt {
-            true => Role::Backup,
-            false => Role::Primary,
+            Some(true) => Role::Backup,
+            _ => Role::Primary,
         }
     }
 
@@ -73,12 +80,14 @@ impl Doubt {
             servers.push_back(Server {
                 host: host.to_owned(),
                 in_doubt: false,
+                wanted: clock::now(),
                 comeback: Comeback::default(),
             });
         }
         let server = servers.iter_mut().find(|it| it.host == host);
         let is_news = server.is_some_and(|server| {
             server.comeback.set_lost(true, clock::now());
+            server.wanted = clock::now();
             !std::mem::replace(&mut server.in_doubt, true)
         });
         drop(servers);
@@ -134,10 +143,16 @@ async fn prove(doubt: Weak<Doubt>, host: String, ask: Ask) {
         };
         let now = clock::now();
         let polled = doubt.with(&host, |server| {
+            if now.saturating_since(server.wanted) >= UNWANTED {
+                // The next connect finds out by itself.
+                server.in_doubt = false;
+                server.comeback.set_lost(false, now);
+                return None;
+            }
             let step = server.comeback.poll(now);
-            (step, server.comeback.pause(now).unwrap_or_default())
+            Some((step, server.comeback.pause(now).unwrap_or_default()))
         });
-        let Some((step, pause)) = polled else {
+        let Some((step, pause)) = polled.flatten() else {
             return;
         };
         match step {

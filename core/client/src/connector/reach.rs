@@ -17,16 +17,17 @@ use crate::detect::{Answer, probe};
 use crate::dialer::Path;
 use crate::driver::{BoxFuture, LegStream};
 use crate::error::ConnectError;
+use crate::mode::Mode;
 use crate::target::Target;
 
 /// A question that a dialer is asked takes no longer.
 const ASK_LIMIT: Duration = Duration::from_millis(900);
 
 impl Connector {
-    /// Whether connections to `target` may take either of two paths.
+    /// Whether connections to `target` take one of two paths, and cannot move by themselves.
     pub(crate) fn has_pair(&self, target: &Target) -> bool {
         self.plan(target)
-            .is_ok_and(|plan| plan.paths().count() == 2)
+            .is_ok_and(|plan| plan.mode == Mode::PlainPair)
     }
 
     /// What is asked of the two paths.

@@ -168,7 +168,6 @@ impl Flow {
                         continue;
                     };
                     self.report.came();
-                    self.attempts = 0;
                     if let Some(bytes) = self.hand_over(bytes)? {
                         return Ok(Some(bytes));
                     }
@@ -214,6 +213,8 @@ impl Flow {
         if new.is_empty() {
             return Ok(None);
         }
+        // What comes a second time is no progress: a server may break off there again and again.
+        self.attempts = 0;
         self.rate.count(new.len() as u64);
         if let State::Open(answer) = &mut self.state {
             answer.settle();
@@ -359,17 +360,20 @@ impl Flow {
             }
             return Ok(());
         }
-        let target = self
-            .client
-            .target(&super::origin::Origin::of(&self.ask.url));
-        let is_due = answer.role == Role::Backup
+        let may_go_back = answer.role == Role::Backup
             && matches!(answer.way, Way::Path(_))
             && self.place.is_here()
-            && self.again.is_none_or(|again| Instant::now() >= again)
-            && self.client.connector.preferred(&target) == Role::Primary;
+            && self.again.is_none_or(|again| Instant::now() >= again);
+        if !may_go_back {
+            return Ok(());
+        }
+        let target = self.client.target(answer.origin());
+        if self.client.connector.preferred(&target) == Role::Backup {
+            return Ok(());
+        }
         let at = self.place.delivered() + self.rate.ahead();
         let rest = self.place.rest().unwrap_or_default();
-        if !is_due || rest < WORTH_GOING_BACK.max(self.rate.ahead() * 2) {
+        if rest < WORTH_GOING_BACK.max(self.rate.ahead() * 2) {
             return Ok(());
         }
         let Some(part) = self.place.part(at) else {

@@ -20,7 +20,7 @@ pub struct Interrupted {
     /// Of these, bytes that the server's kernel is known to have. The rest may have arrived as well. `None` where the
     /// system does not tell.
     pub acknowledged: Option<u64>,
-    /// Bytes that were read.
+    /// Bytes that were read, or can be before this error is given.
     pub read: u64,
     /// What happened to the path.
     pub cause: InterruptedCause,

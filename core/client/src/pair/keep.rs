@@ -216,6 +216,10 @@ impl Keeper {
         let (acknowledged, can_replay) = {
             let mut state = stream.lock();
             let acknowledged = state.leg.as_ref().and_then(acknowledged);
+            if state.replay.is_none() {
+                state.save();
+                stream.tally().count_received(role, state.rest.len());
+            }
             // Before anything is said again: the kernel would send the first copy when the path heals.
             if let Some(leg) = state.leg.take() {
                 leg.abort();
@@ -243,7 +247,7 @@ impl Keeper {
             role,
             written: counters.written,
             acknowledged,
-            read: counters.read,
+            read: counters.read + stream.lock().rest.len() as u64,
             cause,
         };
         log::info!("{interrupted}");

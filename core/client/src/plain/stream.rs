@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -13,6 +14,11 @@ use twinpath_proto::Role;
 
 use crate::driver::LegStream;
 use crate::pair::{Interrupted, InterruptedCause, Replay, Tally};
+
+/// More than the kernel holds for a connection unless told to.
+const SAVED: usize = 8 * 1024 * 1024;
+/// Of which so much is taken at once.
+const SAVING: usize = 64 * 1024;
 
 /// The leg, and what is known of what went over it. Its halves, and the keeper, look at it through one lock.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub(crate) struct State {
     pub(crate) failing: Option<InterruptedCause>,
     /// What may be said again over another leg.
     pub(crate) replay: Option<Replay>,
+    /// What had come over a leg that was given up, and was not read yet.
+    pub(crate) rest: Bytes,
     /// The application has ended its direction.
     pub(crate) finished: bool,
     waiting: [Option<Waker>; 2],
@@ -67,6 +75,7 @@ impl PlainStream {
                 kept: false,
                 failing: None,
                 replay: None,
+                rest: Bytes::new(),
                 finished: false,
                 waiting: [None, None],
                 reading: false,
@@ -197,6 +206,11 @@ impl PlainStream {
     ) -> Poll<io::Result<()>> {
         let mut state = self.lock();
         let state = &mut *state;
+        if !state.rest.is_empty() {
+            let size = state.rest.len().min(buf.remaining());
+            buf.put_slice(&state.rest.split_to(size));
+            return Poll::Ready(Ok(()));
+        }
         match self.admit(state, 0, cx) {
             Poll::Ready(admitted) => admitted?,
             Poll::Pending => return Poll::Pending,
@@ -319,6 +333,25 @@ impl State {
                 "every subflow of the MPTCP connection is gone",
             ))),
         }
+    }
+
+    /// Takes out of the leg what has come, so that it can be read when the leg is gone.
+    pub(crate) fn save(&mut self) {
+        let Some(LegStream::Tcp(tcp)) = &self.leg else {
+            return;
+        };
+        let mut saved = BytesMut::new();
+        // An error, and the end, are told by what happens to the leg next.
+        loop {
+            saved.reserve(SAVING);
+            if !matches!(tcp.try_read_buf(&mut saved), Ok(1..)) {
+                break;
+            }
+            if saved.len() >= SAVED {
+                break;
+            }
+        }
+        self.rest = saved.freeze();
     }
 
     /// The connection cannot be mended.

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use twinpath::http::Error;
-use twinpath::{Mode, ModeReason, ServiceType, Standby};
-use twinpath_tests::{Entry, content, ms, soon};
+use twinpath::{Connector, Mode, ModeReason, ServiceType, Standby};
+use twinpath_tests::{CELLULAR, Entry, Hash, Twinpath, WebProxy, content, ms, soon};
 
 use super::play;
 
@@ -111,7 +111,7 @@ fn a_spent_budget_ends_a_download_on_cellular_typed() {
 #[test]
 fn the_mode_and_its_reason_are_told_for_each_answer() {
     play(async |scene| {
-        let one = twinpath::Connector::builder().mode(Mode::SinglePath);
+        let one = Connector::builder().mode(Mode::SinglePath);
         let client = scene.builder(one).build();
         let url = scene.url(true, "file?size=10");
         let response = soon("the answer", client.get(&url).send()).await.unwrap();
@@ -124,5 +124,72 @@ fn the_mode_and_its_reason_are_told_for_each_answer() {
         assert_eq!(connection.mode_reason(), ModeReason::Pinned);
         let read = |entries: &[Entry]| entries.len() == 1;
         scene.server.book.until("the request", read).await;
+    });
+}
+
+#[test]
+fn a_proxy_is_gone_through_and_downloads_through_it_go_on() {
+    const SIZE: usize = 3_000_000;
+    play(async |scene| {
+        let proxy = WebProxy::start(&scene.scene.world);
+        for https in [false, true] {
+            let builder = scene.builder(scene.connector(Standby::Cold));
+            let client = builder
+                .proxy(&format!("http://{}", proxy.address))
+                .unwrap()
+                .build();
+            let url = scene.url(https, &format!("file?id={https}&size={SIZE}&seed=3"));
+            let mut response = soon("the head", client.get(&url).send()).await.unwrap();
+            let mut came = super::scene::Came::default();
+            came.read_to(SIZE / 4, &mut response).await.unwrap();
+            let before = scene.blackhole();
+            came.read_all(&mut response).await.unwrap();
+            scene.wifi().assert_dropped_since(&before);
+            assert_eq!(Hash::of(&came.bytes), Hash::of(&content(3, SIZE)));
+            assert_eq!(response.report().summary().resumes, 1);
+            scene.wifi().heal();
+        }
+        let server = scene.url(true, "").replace("https://", "").replace('/', "");
+        let asked = proxy.asked();
+        assert_eq!(asked.len(), 4, "{asked:?}");
+        assert!(asked[0].starts_with("GET http://"), "{asked:?}");
+        assert_eq!(asked[2], format!("CONNECT {server} HTTP/1.1"));
+    });
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_obeyed_by_the_command() {
+    play(async |scene| {
+        let proxy = WebProxy::start(&scene.scene.world);
+        let url = scene.url(false, "file?size=1000");
+        let variable = format!("http_proxy=http://{}", proxy.address);
+        let mut fetching =
+            Twinpath::start_with(scene.scene.world.client(), &variable, &["fetch", &url]);
+        assert_eq!(fetching.ends().await, 0, "{:#?}", fetching.said());
+        assert_eq!(proxy.asked().len(), 1);
+        let not = format!("no_proxy={}", proxy.address.ip());
+        let mut fetching = Twinpath::start_with(scene.scene.world.client(), &not, &["fetch", &url]);
+        assert_eq!(fetching.ends().await, 0, "{:#?}", fetching.said());
+        assert_eq!(proxy.asked().len(), 1);
+    });
+}
+
+#[test]
+fn what_falls_back_from_mptcp_is_looked_after_as_well() {
+    play(async |scene| {
+        // The kernel has a backup for MPTCP, so that it is asked for; the server does not know it.
+        scene.scene.world.mptcp_endpoint_backup(CELLULAR).unwrap();
+        let connector = Connector::builder().budget(None).standby(Standby::Cold);
+        let client = scene.builder(connector).build();
+        let url = scene.url(true, "file?size=3000000&seed=3");
+        let mut response = soon("the head", client.get(&url).send()).await.unwrap();
+        assert_eq!(response.report().summary().mode, Some(Mode::PlainPair));
+        let mut came = super::scene::Came::default();
+        came.read_to(1_000_000, &mut response).await.unwrap();
+        let before = scene.blackhole();
+        came.read_all(&mut response).await.unwrap();
+        scene.wifi().assert_dropped_since(&before);
+        assert_eq!(Hash::of(&came.bytes), Hash::of(&content(3, 3_000_000)));
+        assert_eq!(response.report().summary().resumes, 1);
     });
 }
