@@ -48,6 +48,9 @@ pub struct TcpHealth {
     /// Of these, segments that have arrived, as the peer has told in whichever order. Linux and
     /// Android only.
     pub delivered: Option<u32>,
+    /// Segments with data received in the life of the connection, in whichever order. Linux and
+    /// Android only.
+    pub data_segments_received: Option<u32>,
     /// Time since an acknowledgement last arrived. Linux and Android only, in ms.
     pub last_ack_recv: Option<Duration>,
     /// Time since data last arrived. Linux and Android only, in ms.

@@ -34,6 +34,8 @@ pub(crate) struct Counted {
     delivered: u32,
     acknowledged: u64,
     received: u64,
+    /// What comes behind a lost segment counts as well: the path brings it.
+    came: u32,
 }
 
 /// What a look has shown.
@@ -76,6 +78,7 @@ impl Counted {
             delivered: health.delivered.unwrap_or_default(),
             acknowledged: health.bytes_acked.unwrap_or_default(),
             received: health.bytes_received.unwrap_or_default(),
+            came: health.data_segments_received.unwrap_or_default(),
         }
     }
 }
@@ -107,7 +110,7 @@ impl Silence {
         }
         Progress {
             arrived,
-            heard: counted.received != last.received,
+            heard: (counted.received, counted.came) != (last.received, last.came),
         }
     }
 

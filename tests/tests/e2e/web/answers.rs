@@ -103,17 +103,10 @@ fn a_server_that_always_breaks_off_is_gone_on_with_as_long_as_something_comes() 
             let rest = format!("file?size={SIZE}&seed=5&cut=100000&cuts=100&{how}");
             let began = Instant::now();
             let (came, result, _) = get(scene, false, &rest).await;
-            assert!(
-                matches!(
-                    result,
-                    Err(Error::Truncated {
-                        received: 100_000,
-                        ..
-                    })
-                ),
-                "{result:?}"
-            );
-            assert_eq!(came.bytes, content(5, SIZE)[..100_000]);
+            assert!(matches!(result, Err(Error::Truncated { .. })), "{result:?}");
+            // What was under way when the connection ended may be lost.
+            assert!((50_000..=100_000).contains(&came.bytes.len()));
+            assert_eq!(came.bytes, content(5, SIZE)[..came.bytes.len()]);
             assert!(began.elapsed() < ms(5000), "{:?}", began.elapsed());
         }
     });

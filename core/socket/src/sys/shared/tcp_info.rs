@@ -126,6 +126,7 @@ pub(in crate::sys) fn health_of(info: &TcpInfo, length: usize, queued: Option<u6
         bytes_retrans: told!(info.bytes_retrans, length),
         data_segments_sent: told!(info.data_segs_out, length),
         delivered: told!(info.delivered, length),
+        data_segments_received: told!(info.data_segs_in, length),
         last_ack_recv: told!(info.last_ack_recv, length).map(millis),
         last_data_recv: told!(info.last_data_recv, length).map(millis),
         bytes_acked: told!(info.bytes_acked, length),
