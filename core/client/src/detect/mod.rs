@@ -17,7 +17,7 @@ use std::time::Duration;
 use twinpath_proto::{Role, Time};
 use twinpath_socket::TcpHealth;
 
-use silence::{Counted, Silence};
+use silence::{Counted, Silence, Timing};
 use suspicion::Suspicion;
 
 /// How often the counters are looked at while an answer is due.
@@ -37,6 +37,8 @@ const PATIENT: u32 = 8;
 const PROBES: Duration = Duration::from_secs(1);
 /// How often the counters are looked at meanwhile.
 const PROBED: Duration = Duration::from_millis(100);
+/// An acknowledgement that takes longer is suspicious though bytes come.
+const LATE: Duration = Duration::from_secs(1);
 /// What was sent several times and has not arrived for so long, on a path that lives, will not arrive.
 const FLOW: Duration = Duration::from_secs(2);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -243,8 +245,9 @@ impl Detector {
             return self.poll(now);
         };
         let unanswered = self.silence.due().map_or(0, |due| due.unanswered);
-        if suspicion.is_proven(unanswered, now, timing) {
-            let silence = now.saturating_since(suspicion.since);
+        let silence = now.saturating_since(suspicion.since);
+        let comes = silence < LATE && comes_still(&self.heard, timing, now);
+        if !comes && suspicion.is_proven(unanswered, now, timing) {
             self.condemned = true;
             self.suspicion = None;
             return Some(Order::Condemn(silence));
@@ -274,6 +277,10 @@ impl Detector {
         let timing = self.silence.timing;
         if let Some(due) = self.silence.due() {
             let since = due.since.max(answered);
+            // What is full of bytes delays acknowledgements; a path on which ours are lost brings no more than a window.
+            if now.saturating_since(since) < LATE && comes_still(&self.heard, timing, now) {
+                return None;
+            }
             // A path that has just answered is believed for longer.
             let limit = if patient || answered > due.since {
                 timing.condemning()
@@ -310,4 +317,10 @@ impl Detector {
         self.rest = None;
         self.condemned = false;
     }
+}
+
+/// Whether bytes have come so lately that the path can hardly be dead.
+fn comes_still(heard: &VecDeque<Time>, timing: Timing, now: Time) -> bool {
+    let last = heard.back();
+    last.is_some_and(|last| now.saturating_since(*last) < timing.suspicious())
 }

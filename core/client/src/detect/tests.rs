@@ -355,3 +355,21 @@ fn a_server_that_takes_its_time_is_asked_ever_more_seldom_and_on_its_path_alone(
     assert_eq!(world.live(60_000, QUIET), None);
     assert_eq!(world.asked, before);
 }
+
+#[test]
+fn a_queue_that_is_full_of_a_sudden_is_no_dead_path_while_bytes_come() {
+    let bulk = Weather {
+        every: 100,
+        comes: 10,
+        ..GOOD
+    };
+    let mut world = World::new(20);
+    world.live(2000, bulk);
+    let full = Weather {
+        primary: Some(250),
+        ..bulk
+    };
+    assert_eq!(world.live(10_000, full), None);
+    // And one that brings nothing more is.
+    assert!(world.live(2000, Weather { every: 100, ..DEAD }).is_some());
+}
