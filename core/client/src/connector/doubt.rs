@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
-use twinpath_proto::{Role, Time};
+use twinpath_proto::Time;
 
 use crate::clock;
 use crate::detect::Answer;
@@ -53,19 +53,18 @@ impl Doubt {
         self.lock().iter().any(|server| server.in_doubt)
     }
 
-    /// The path that requests to that host should take.
-    pub(super) fn preferred(&self, host: &str) -> Role {
+    /// Whether the primary path was found dead under a connection to that host and is not yet proven alive again.
+    #[cfg(feature = "http")]
+    pub(super) fn is_about(&self, host: &str) -> bool {
         let in_doubt = self.with(host, |server| {
             server.wanted = clock::now();
             server.in_doubt
         });
-        match in_doubt {
-            Some(true) => Role::Backup,
-            _ => Role::Primary,
-        }
+        in_doubt == Some(true)
     }
 
-    /// Waits for the next change of [`preferred`](Self::preferred).
+    /// Waits for the next change of [`is_about`](Self::is_about).
+    #[cfg(feature = "http")]
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }

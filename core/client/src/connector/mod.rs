@@ -11,6 +11,8 @@ mod paired;
 mod paths;
 pub(crate) mod race;
 mod reach;
+#[cfg(feature = "http")]
+mod requests;
 mod spares;
 mod watch;
 

@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use twinpath_proto::Role;
 
+use super::attention::{Attention, Awaiting};
 use super::body::SentBody;
 use super::dial::ProxyAuthorization;
 use crate::mode::PathInfo;
-use crate::pair::{Attention, Awaiting};
 use crate::stats::ConnectionStats;
 
 /// One connection to an origin, and who carries it.

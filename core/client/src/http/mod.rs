@@ -18,6 +18,7 @@
 //! What is done when a path dies is told at [`Client`]; how a request went, [`Response::report`] tells.
 
 mod attempt;
+mod attention;
 mod body;
 mod client;
 mod dial;

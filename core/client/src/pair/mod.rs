@@ -1,14 +1,12 @@
 //! Connections to any server over plain TCP, one path at a time: watched, given up when their path dies, and gone on
 //! with over the other path where that is safe.
 
-mod attention;
 mod interrupted;
 mod keep;
 mod replay;
 mod tally;
 mod ways;
 
-pub(crate) use attention::{Attention, Awaiting};
 pub use interrupted::{Interrupted, InterruptedCause};
 pub(crate) use keep::keep;
 pub(crate) use replay::Replay;

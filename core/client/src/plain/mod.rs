@@ -130,6 +130,7 @@ impl Shared {
     }
 
     /// That its path is lost, if it is.
+    #[cfg(feature = "http")]
     pub(crate) fn interrupted(&self) -> Option<&Interrupted> {
         self.interrupted.get()
     }
@@ -267,6 +268,7 @@ impl Shared {
     }
 
     /// An answer is due, beside those that are, or one less is.
+    #[cfg(feature = "http")]
     pub(crate) fn await_answer(&self, is_due: bool) {
         if let Some(pair) = self.pair() {
             pair.await_answer(is_due);

@@ -148,6 +148,7 @@ impl PlainStream {
     }
 
     /// An answer is due, or one less is.
+    #[cfg(feature = "http")]
     pub(crate) fn await_answer(&self, is_due: bool) {
         let mut state = self.lock();
         let count = state.awaited.unwrap_or_default();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use twinpath_proto::Role;
 
-use super::Interrupted;
 use crate::connection::{Connection, Inner};
 use crate::mode::{Mode, PathInfo};
 use crate::monitor::Monitor;
+use crate::pair::Interrupted;
 use crate::plain;
 
 /// A second hold on a connection. It does not keep the connection open.
