@@ -49,7 +49,7 @@ pub use gateway::Gateway;
 pub use mptcp::{Family, Trouble, Work};
 pub use patience::{LIMIT, ms, soon};
 pub use peers::{Nginx, curl};
-pub use scene::{CELLULAR, PORT, Scene, SceneBuilder, WIFI};
+pub use scene::{CELLULAR, PORT, Scene, SceneBuilder, VPN, WIFI};
 pub use service::{Book, Service, Visit};
 pub use stream::{Hash, Pattern, Tally};
 pub use tale::Tale;

@@ -19,6 +19,8 @@ use crate::service::{self, Book, Service};
 pub const WIFI: &str = "wlan0";
 /// The backup link.
 pub const CELLULAR: &str = "wwan0";
+/// The link of the VPN, if there is one.
+pub const VPN: &str = "tun0";
 /// The gateway's port.
 pub const PORT: u16 = 443;
 
@@ -57,6 +59,7 @@ pub struct SceneBuilder {
     settings: Hidden<Settings>,
     is_v6: bool,
     is_both: bool,
+    has_vpn: bool,
 }
 
 impl SceneBuilder {
@@ -93,6 +96,12 @@ impl SceneBuilder {
         self
     }
 
+    /// Has a VPN in force: all traffic that is not bound to another link leaves through it.
+    pub fn under_vpn(mut self) -> Self {
+        self.has_vpn = true;
+        self
+    }
+
     /// Plays: `act` runs on the client's host, in a runtime of one thread.
     ///
     /// # Panics
@@ -105,9 +114,11 @@ impl SceneBuilder {
     {
         start_logging();
         let _watchdog = Watchdog::start();
-        let links = World::builder()
-            .link(WIFI, self.wifi)
-            .link(CELLULAR, self.cellular);
+        let mut links = World::builder();
+        if self.has_vpn {
+            links = links.link(VPN, self.wifi.clone());
+        }
+        let links = links.link(WIFI, self.wifi).link(CELLULAR, self.cellular);
         let Some(world) = twinpath_lab::or_skip(links.build()) else {
             return;
         };
@@ -156,6 +167,7 @@ impl Scene {
             settings: Hidden(Arc::new(|builder| builder)),
             is_v6: false,
             is_both: false,
+            has_vpn: false,
         }
     }
 

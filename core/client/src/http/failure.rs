@@ -174,6 +174,15 @@ impl Failure {
             };
             return failed(Loss::Path(interrupted.role), error);
         }
+        if let Some(alert) = find(error).and_then(refusal_of_client) {
+            return failed(
+                Loss::Nothing,
+                Error::Tls {
+                    host,
+                    source: Arc::new(io::Error::new(io::ErrorKind::PermissionDenied, alert)),
+                },
+            );
+        }
         if error.is_user() {
             let source = find::<io::Error>(error)
                 .map(|error| io::Error::new(error.kind(), error.to_string()));
@@ -212,6 +221,26 @@ fn is_unprocessed(error: &h2::Error) -> bool {
     let refused = error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM);
     let gone = error.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
     error.is_remote() && (refused || gone)
+}
+
+/// With TLS 1.3 a server says after the handshake that it does not accept the client's certificate, or wants one (RFC
+/// 8446 §6.2).
+fn refusal_of_client(error: &io::Error) -> Option<rustls::Error> {
+    use rustls::AlertDescription as Alert;
+    match error.get_ref()?.downcast_ref()? {
+        alert @ rustls::Error::AlertReceived(
+            Alert::AccessDenied
+            | Alert::BadCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRequired
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            | Alert::DecryptError
+            | Alert::UnknownCA
+            | Alert::UnsupportedCertificate,
+        ) => Some(alert.clone()),
+        _ => None,
+    }
 }
 
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {

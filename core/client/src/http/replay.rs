@@ -27,6 +27,12 @@ pub(super) fn may_repeat(method: &Method, headers: &HeaderMap, repeatable: Optio
     repeatable.unwrap_or_else(|| idempotent || headers.contains_key(IDEMPOTENCY_KEY))
 }
 
+/// Whether two copies may be under way at once. Of what changes something, the slower copy could be applied after a
+/// newer request, unless the server tells the copies by their key.
+pub(super) fn may_overlap(method: &Method, headers: &HeaderMap) -> bool {
+    method.is_safe() || headers.contains_key(IDEMPOTENCY_KEY)
+}
+
 /// How long to wait before the attempt of that number, the first one being 0: the first repetition is made at once.
 pub(super) fn pause(attempt: u32) -> Duration {
     match attempt {

@@ -156,6 +156,7 @@ impl Inner {
         let target = self.target(&origin);
         let first = self.attempt(ask, None, over, report);
         let may_hedge = may_repeat
+            && replay::may_overlap(&ask.method, &ask.headers)
             && over.is_none()
             && ask.body.is_whole()
             && ask

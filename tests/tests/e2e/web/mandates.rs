@@ -4,9 +4,12 @@ use std::time::Instant;
 
 use twinpath::http::Error;
 use twinpath::{Connector, Mode, ModeReason, ServiceType, Standby};
-use twinpath_tests::{CELLULAR, Entry, Hash, Twinpath, WebProxy, content, ms, soon};
+use twinpath_lab::Direction;
+use twinpath_tests::{
+    CELLULAR, Entry, Hash, Scene, Service, Twinpath, VPN, WebProxy, content, ms, soon,
+};
 
-use super::play;
+use super::{play, play_in};
 
 #[test]
 fn while_wifi_is_good_a_cold_backup_carries_nothing_at_all() {
@@ -68,6 +71,13 @@ fn a_slow_request_of_the_interactive_service_goes_over_cellular_as_well_within_t
             0
         );
         assert_eq!(scene.server.book.applied("id=1"), 1);
+        // The slower copy of what changes something could be applied after something newer.
+        let put = client
+            .put(scene.url(false, "apply?id=2&head=600"))
+            .body("x")
+            .send();
+        soon("a slow put", put).await.unwrap();
+        assert_eq!(scene.server.book.applied("id=2"), 1);
         // A server that is always slow is not asked twice for ever.
         let mut hedges = 0;
         for _ in 0..12 {
@@ -124,6 +134,48 @@ fn the_mode_and_its_reason_are_told_for_each_answer() {
         assert_eq!(connection.mode_reason(), ModeReason::Pinned);
         let read = |entries: &[Entry]| entries.len() == 1;
         scene.server.book.until("the request", read).await;
+    });
+}
+
+#[test]
+fn a_vpn_is_not_bypassed_unless_the_app_asks_for_it() {
+    const SIZE: usize = 2_000_000;
+    play_in(Scene::before(Service::Echo).under_vpn(), async |scene| {
+        let vpn = scene.scene.world.link(VPN);
+        let connector = || Connector::builder().budget(None).standby(Standby::Warm);
+        for https in [false, true] {
+            let client = scene.builder(connector()).build();
+            let url = scene.url(https, &format!("file?id=vpn{https}&size={SIZE}&seed=3"));
+            let before = [scene.wifi().counters(), scene.cellular().counters()];
+            let mut response = soon("the head", client.get(&url).send()).await.unwrap();
+            let mut came = super::scene::Came::default();
+            came.read_to(SIZE / 4, &mut response).await.unwrap();
+            // Not even when the VPN falls silent for a while.
+            let silent = vpn.counters();
+            vpn.blackhole(Direction::Both);
+            tokio::time::sleep(ms(1500)).await;
+            vpn.heal();
+            came.read_all(&mut response).await.unwrap();
+            vpn.assert_dropped_since(&silent);
+            assert_eq!(Hash::of(&came.bytes), Hash::of(&content(3, SIZE)));
+            let summary = response.report().summary();
+            assert_eq!(summary.mode, Some(Mode::SinglePath));
+            assert_eq!((summary.replays, summary.resumes), (0, 0), "{summary:?}");
+            scene.wifi().assert_payload_since(&before[0], 0);
+            scene.cellular().assert_payload_since(&before[1], 0);
+        }
+        let connection = connector().build().unwrap();
+        let connection = connection.connect(&scene.scene.address().to_string());
+        let reason = connection.await.unwrap().mode_reason();
+        assert_eq!(reason, ModeReason::Vpn(VPN.into()));
+        // Who knows better says so.
+        let client = scene.builder(connector().respect_mandates(false)).build();
+        let before = vpn.counters();
+        let url = scene.url(true, "file?size=1000&seed=4");
+        let response = soon("the head", client.get(&url).send()).await.unwrap();
+        assert_eq!(response.report().summary().mode, Some(Mode::PlainPair));
+        assert_eq!(response.bytes(1000).await.unwrap(), content(4, 1000));
+        vpn.assert_payload_since(&before, 0);
     });
 }
 

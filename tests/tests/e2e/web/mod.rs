@@ -9,4 +9,4 @@ mod real;
 mod replay;
 mod scene;
 
-use scene::{WebScene, play};
+use scene::{WebScene, play, play_in};

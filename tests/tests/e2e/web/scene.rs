@@ -6,7 +6,7 @@ use twinpath::http::{Client, ClientBuilder, Error, Response};
 use twinpath::tls::TlsConfig;
 use twinpath::{Connector, ConnectorBuilder, Mode, ServiceType, Standby};
 use twinpath_lab::{Counters, Direction, LinkHandle};
-use twinpath_tests::{Hash, Scene, Service, WebServer, ms, soon};
+use twinpath_tests::{Hash, Scene, SceneBuilder, Service, WebServer, ms, soon};
 
 /// What a test plays in.
 pub(super) struct WebScene<'a> {
@@ -20,7 +20,16 @@ pub(super) fn play<F>(act: F)
 where
     F: AsyncFnOnce(&WebScene<'_>) + Send,
 {
-    Scene::before(Service::Echo).play(async |scene| {
+    play_in(Scene::before(Service::Echo), act);
+}
+
+/// Plays in that world, with a web server in it.
+#[track_caller]
+pub(super) fn play_in<F>(scene: SceneBuilder, act: F)
+where
+    F: AsyncFnOnce(&WebScene<'_>) + Send,
+{
+    scene.play(async |scene| {
         let server = WebServer::start(&scene.world);
         act(&WebScene { scene, server }).await;
     });
