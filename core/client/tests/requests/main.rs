@@ -1,6 +1,7 @@
 //! Requests to servers on loopback that refuse, leave, or want to know who asks.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(unreachable_pub, reason = "nothing is reached from outside")]
 
 mod identity;
 mod refusals;

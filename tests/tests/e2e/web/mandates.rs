@@ -164,10 +164,10 @@ fn a_vpn_is_not_bypassed_unless_the_app_asks_for_it() {
             scene.wifi().assert_payload_since(&before[0], 0);
             scene.cellular().assert_payload_since(&before[1], 0);
         }
-        let connection = connector().build().unwrap();
-        let connection = connection.connect(&scene.scene.address().to_string());
-        let reason = connection.await.unwrap().mode_reason();
-        assert_eq!(reason, ModeReason::Vpn(VPN.into()));
+        let address = scene.scene.address().to_string();
+        let obedient = connector().build().unwrap();
+        let connection = obedient.connect(&address).await.unwrap();
+        assert_eq!(connection.mode_reason(), ModeReason::Vpn(VPN.into()));
         // Who knows better says so.
         let client = scene.builder(connector().respect_mandates(false)).build();
         let before = vpn.counters();
