@@ -1,11 +1,8 @@
 //! What can happen to MPTCP on the way, what it may be taken for, and the proof that it happened.
 
-use std::time::Instant;
-
 use twinpath_lab::{Counters, Direction, Host, LinkHandle, StripHow, StripMode};
 
 use super::claims::{FELL_BACK, Law, NO_BACKUP, PRIMARY_LOST, PROTECTED};
-use crate::patience::ms;
 use crate::scene::{CELLULAR, Scene, WIFI};
 
 /// Something that a connection over MPTCP meets.
@@ -142,15 +139,9 @@ impl Trouble {
     }
 
     /// Whether a segment could have shown it by now. `before`: as it was before this, or before it struck.
-    pub(super) fn is_shown(
-        self,
-        links: &[LinkHandle; 2],
-        before: &[Counters; 2],
-        struck: Instant,
-    ) -> bool {
+    pub(super) fn is_shown(self, links: &[LinkHandle; 2], before: &[Counters; 2]) -> bool {
         let wifi = links[0].counters() - before[0];
         let cellular = links[1].counters() - before[1];
-        let is_late = struck.elapsed() > ms(50);
         match self {
             // The handshake has shown it.
             Self::None | Self::PlainServer | Self::SynsDropped => true,
@@ -161,7 +152,8 @@ impl Trouble {
             }
             Self::StripJoin(_) => cellular.up.stripped > 0,
             Self::Blackhole(_) => wifi.up.dropped.blackhole + wifi.down.dropped.blackhole > 0,
-            Self::LinkDown | Self::AddressGone => is_late,
+            // The system tells.
+            Self::LinkDown | Self::AddressGone => true,
             Self::Loss(_) => wifi.up.dropped.loss + wifi.down.dropped.loss > 0,
         }
     }

@@ -168,7 +168,7 @@ async fn connect(scene: &Scene, trouble: Trouble) -> Client {
 }
 
 /// When it struck, and what the links had counted by then.
-type Struck = Option<([Counters; 2], Instant)>;
+type Struck = Option<[Counters; 2]>;
 
 /// When things happen.
 struct Script {
@@ -183,7 +183,7 @@ impl Script {
         let links = [scene.wifi(), scene.cellular()];
         let before = [links[0].counters(), links[1].counters()];
         let is_there = trouble.is_from_the_start();
-        let struck = is_there.then(|| (before, Instant::now()));
+        let struck = is_there.then_some(before);
         Self {
             trouble,
             links,
@@ -197,13 +197,13 @@ impl Script {
         let struck = Arc::clone(&self.struck);
         Watch::start(client.connection.monitor(), move || {
             let struck = *struck.lock().unwrap_or_else(PoisonError::into_inner);
-            struck.is_some_and(|(before, at)| trouble.is_shown(&links, &before, at))
+            struck.is_some_and(|before| trouble.is_shown(&links, &before))
         })
     }
 
     fn struck(&self) -> [Counters; 2] {
         let struck = *self.struck.lock().unwrap_or_else(PoisonError::into_inner);
-        struck.expect("it has not struck").0
+        struck.expect("it has not struck")
     }
 
     /// Strikes, once the connection is what it can be.
@@ -214,7 +214,7 @@ impl Script {
         self.ready(watch).await;
         sleep(ms(300)).await;
         let now = [self.links[0].counters(), self.links[1].counters()];
-        *self.struck.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
+        *self.struck.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         self.trouble.strike(&self.links[0]);
         log::info!("{:?} strikes", self.trouble);
     }
