@@ -226,17 +226,8 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future ends the attempts.
-    pub async fn fresh_leg(&self) -> Result<Self, ConnectError> {
-        let ways = match &**self.inner() {
-            Inner::Plain(shared) => shared.ways(),
-            Inner::Session { .. } => None,
-        };
-        match ways {
-            Some(ways) => ways.connect().await,
-            None => Err(ConnectError::Unsupported {
-                what: "a fresh leg of a connection that goes on by itself",
-            }),
-        }
+    pub fn fresh_leg(&self) -> impl Future<Output = Result<Self, ConnectError>> + Send + use<> {
+        self.read.fresh_leg()
     }
 
     /// Both directions, to be used at the same time from one task.

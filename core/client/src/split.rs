@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use twinpath_proto::SessionError;
 
 use crate::chunks::Chunks;
-use crate::connection::Inner;
-use crate::error::session_to_io;
+use crate::connection::{Connection, Inner};
+use crate::error::{ConnectError, session_to_io};
 use crate::plain::{PlainRead, PlainWrite};
 
 /// A plain connection has to copy what [`ReadHalf::read_chunk`] gives; at most this much at once.
@@ -101,6 +101,34 @@ impl ReadHalf {
         let size = chunk.len();
         out.push(chunk);
         Ok(size)
+    }
+}
+
+impl ReadHalf {
+    /// As [`Connection::fresh_leg`](crate::Connection::fresh_leg).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the attempts.
+    pub fn fresh_leg(
+        &self,
+    ) -> impl Future<Output = Result<Connection, ConnectError>> + Send + use<> {
+        let ways = match &*self.inner {
+            Inner::Plain(shared) => shared.ways(),
+            Inner::Session { .. } => None,
+        };
+        async move {
+            match ways {
+                Some(ways) => ways.connect().await,
+                None => Err(ConnectError::Unsupported {
+                    what: "a fresh leg of a connection that goes on by itself",
+                }),
+            }
+        }
     }
 }
 

@@ -1,0 +1,208 @@
+//! A connection: bytes in both directions, and what is known of it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use twinpath::{Monitor, ReadHalf, WriteHalf};
+
+use crate::connector::run;
+use crate::error::{Failure, Kind};
+use crate::events::Events;
+use crate::runtime;
+use crate::stats::{Stats, Summary};
+use crate::wait::{Cancellation, Signal};
+
+/// No read gives more at once.
+const LARGEST_READ: usize = 1024 * 1024;
+
+/// What a read gives at this moment.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum ReadOutcome {
+    /// The next bytes, at least one.
+    Data {
+        /// They.
+        bytes: Vec<u8>,
+    },
+    /// Nothing has come yet: wait until it is readable.
+    NotYet,
+    /// The peer has ended its direction.
+    End,
+}
+
+/// A connection.
+#[derive(Debug, uniffi::Object)]
+pub struct Connection {
+    read: Mutex<Option<ReadHalf>>,
+    write: Mutex<Option<WriteHalf>>,
+    readable: Signal,
+    writable: Signal,
+    monitor: Monitor,
+}
+
+impl Connection {
+    pub(crate) fn over(connection: twinpath::Connection) -> Arc<Self> {
+        let monitor = connection.monitor();
+        let (read, write) = connection.into_split();
+        Arc::new(Self {
+            read: Mutex::new(Some(read)),
+            write: Mutex::new(Some(write)),
+            readable: Signal::default(),
+            writable: Signal::default(),
+            monitor,
+        })
+    }
+
+    /// The whole of it, if it is still open. Whoever waits looks again.
+    fn take(&self) -> Option<twinpath::Connection> {
+        let read = lock(&self.read).take();
+        let write = lock(&self.write).take();
+        self.readable.raise();
+        self.writable.raise();
+        twinpath::Connection::reunite(read?, write?).ok()
+    }
+}
+
+#[uniffi::export]
+impl Connection {
+    /// Takes what has come, at most `max` bytes, without waiting.
+    pub fn try_read(&self, max: u32) -> Result<ReadOutcome, Failure> {
+        let mut read = lock(&self.read);
+        let half = read.as_mut().ok_or_else(Failure::closed)?;
+        let size = usize::try_from(max)
+            .unwrap_or(LARGEST_READ)
+            .clamp(1, LARGEST_READ);
+        let mut bytes = vec![0; size];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let mut cx = Context::from_waker(self.readable.waker());
+        match Pin::new(half).poll_read(&mut cx, &mut buffer) {
+            Poll::Pending => Ok(ReadOutcome::NotYet),
+            Poll::Ready(Err(error)) => Err(error.into()),
+            Poll::Ready(Ok(())) => match buffer.filled().len() {
+                0 => Ok(ReadOutcome::End),
+                size => {
+                    bytes.truncate(size);
+                    Ok(ReadOutcome::Data { bytes })
+                }
+            },
+        }
+    }
+
+    /// Waits until a read may give something else than it did. Nothing is lost when this is given up.
+    pub async fn readable(&self, cancellation: Option<Arc<Cancellation>>) -> Result<(), Failure> {
+        match self.readable.wait(cancellation).await {
+            true => Ok(()),
+            false => Err(Failure::cancelled()),
+        }
+    }
+
+    /// Accepts as many bytes of `data` as there is room for, without waiting; tells how many.
+    pub fn try_write(&self, data: &[u8]) -> Result<u32, Failure> {
+        let mut write = lock(&self.write);
+        let half = write.as_mut().ok_or_else(Failure::closed)?;
+        let mut cx = Context::from_waker(self.writable.waker());
+        let mut accepted = 0;
+        while accepted < data.len() {
+            match Pin::new(&mut *half).poll_write(&mut cx, &data[accepted..]) {
+                Poll::Ready(Ok(0)) | Poll::Pending => break,
+                Poll::Ready(Ok(size)) => accepted += size,
+                // It is sticky, and told next time: what was accepted is not hidden by it.
+                Poll::Ready(Err(_)) if accepted > 0 => break,
+                Poll::Ready(Err(error)) => return Err(error.into()),
+            }
+        }
+        u32::try_from(accepted)
+            .map_err(|_| Failure::new(Kind::InvalidInput, "more than 4 GB in one write"))
+    }
+
+    /// Waits until there may be room for more. Nothing is lost when this is given up.
+    pub async fn writable(&self, cancellation: Option<Arc<Cancellation>>) -> Result<(), Failure> {
+        match self.writable.wait(cancellation).await {
+            true => Ok(()),
+            false => Err(Failure::cancelled()),
+        }
+    }
+
+    /// Ends the sending direction; what was written still arrives.
+    pub fn finish(&self) -> Result<(), Failure> {
+        let mut write = lock(&self.write);
+        let half = write.as_mut().ok_or_else(Failure::closed)?;
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        let mut cx = Context::from_waker(self.writable.waker());
+        match Pin::new(half).poll_shutdown(&mut cx) {
+            Poll::Ready(Err(error)) => Err(error.into()),
+            // What is under way arrives without anybody waiting for it.
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Ends the connection in order: waits, for a bounded time, until what was written has arrived. Gives its account.
+    pub async fn shutdown(&self) -> Result<Summary, Failure> {
+        let Some(connection) = self.take() else {
+            return Ok(self.monitor.summary().into());
+        };
+        let closing = runtime::handle()?.spawn(connection.close());
+        match closing.await {
+            Ok(summary) => Ok(summary.into()),
+            Err(error) => Err(Failure::of_task(&error)),
+        }
+    }
+
+    /// Ends the connection at once, with a reset.
+    pub fn abort(&self) -> Result<(), Failure> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        if let Some(connection) = self.take() {
+            connection.abort();
+        }
+        Ok(())
+    }
+
+    /// How it runs and what it has done so far.
+    pub fn stats(&self) -> Result<Stats, Failure> {
+        Ok(Stats::of(&self.monitor))
+    }
+
+    /// Its account so far.
+    pub fn summary(&self) -> Result<Summary, Failure> {
+        Ok(self.monitor.summary().into())
+    }
+
+    /// What happens to it from now on, for one listener; the first one gets what came before as well.
+    pub fn events(&self) -> Result<Arc<Events>, Failure> {
+        Ok(Events::of(self.monitor.events()))
+    }
+
+    /// After [`Kind::Interrupted`], towards a server that is no gateway: a new connection to the same server, over the
+    /// path that answers.
+    pub async fn fresh_leg(
+        &self,
+        cancellation: Option<Arc<Cancellation>>,
+    ) -> Result<Arc<Self>, Failure> {
+        let connecting = match lock(&self.read).as_ref() {
+            Some(half) => half.fresh_leg(),
+            None => return Err(Failure::closed()),
+        };
+        run(
+            cancellation,
+            async move { Ok(Self::over(connecting.await?)) },
+        )
+        .await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // What ends with it may need the runtime.
+        if let Ok(runtime) = runtime::handle() {
+            let _inside = runtime.enter();
+            drop(self.take());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

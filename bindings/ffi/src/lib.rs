@@ -1,0 +1,50 @@
+//! What Swift and Kotlin call: a thin surface over [`twinpath`], made for uniffi.
+//!
+//! Apps do not use it as it is generated; the APIs in `bindings/swift` and `bindings/kotlin` are written over it.
+//!
+//! # How calls wait
+//!
+//! A call that takes or gives bytes never waits, and one that waits takes or gives nothing: `try_read` and `readable`,
+//! `try_write` and `writable`, `try_next` and `ready`. So a wait can be cancelled at any moment, by dropping its future
+//! (Kotlin) or with a [`Cancellation`] (Swift, whose tasks do not tell Rust), and no byte and no event is lost.
+//!
+//! Everything runs in a runtime of the library's own, never on the thread of the caller.
+
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "uniffi hands values over, not references"
+)]
+
+mod connection;
+mod connector;
+mod error;
+mod events;
+mod http;
+mod logging;
+mod names;
+mod options;
+mod runtime;
+mod stats;
+mod wait;
+
+pub use connection::{Connection, ReadOutcome};
+pub use connector::{Budget, Connector};
+pub use error::{Failure, Interruption, Kind};
+pub use events::{Event, Events};
+pub use http::{
+    Answer, Head, Header, HttpClient, HttpOptions, PathUse, Payload, Progress, Request,
+    RequestSummary, TlsOptions,
+};
+pub use logging::{LogLevel, LogSink, set_log_sink};
+pub use names::{Cost, InterfaceKind, Mode, Peer, Role, Service, Standby};
+pub use options::{ConnectorOptions, InterfaceChoice, PeerRule};
+pub use stats::{PathName, PathStats, PathSummary, Protection, Stats, Summary, UnprotectedTime};
+pub use wait::Cancellation;
+
+uniffi::setup_scaffolding!("twinpath_ffi");
+
+/// The version of the library.
+#[uniffi::export]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

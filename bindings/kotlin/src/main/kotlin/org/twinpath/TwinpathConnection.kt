@@ -1,0 +1,155 @@
+package org.twinpath
+
+import java.io.Closeable
+import java.nio.ByteBuffer
+import kotlin.coroutines.coroutineContext
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.sync.Mutex
+import kotlinx.coroutines.sync.withLock
+import kotlinx.coroutines.withContext
+import org.twinpath.ffi.Connection
+import org.twinpath.ffi.NextEvent
+import org.twinpath.ffi.ReadOutcome
+
+/**
+ * A connection with cellular backup.
+ *
+ * Reading and writing may be done at the same time, from any thread and any dispatcher. Cancelling a call leaves the
+ * connection as usable as before: a cancelled read has taken nothing, and a cancelled write tells how much was accepted
+ * ([WriteCancelledException]).
+ */
+public class TwinpathConnection internal constructor(private val ffi: Connection) : Closeable {
+    private val reading = Mutex()
+    private val writing = Mutex()
+
+    /** What is written goes through here, for the library takes bytes only from outside of the heap. */
+    private val buffer by lazy { ByteBuffer.allocateDirect(PIECE) }
+
+    /**
+     * The next bytes, at most [max]; `null` once the peer has ended its direction.
+     *
+     * @throws TwinpathException if the connection broke.
+     */
+    public suspend fun read(max: Int = PIECE): ByteArray? {
+        require(max > 0) { "a read is of one byte at least" }
+        return reading.withLock {
+            pull({ ffi.readable(null) }) { ffi.tryRead(max.toUInt()) }
+        }
+    }
+
+    /**
+     * Writes all of it: waits until the connection has accepted it, not until it has arrived.
+     *
+     * @throws WriteCancelledException if the caller was cancelled meanwhile.
+     * @throws TwinpathException if the connection broke.
+     */
+    public suspend fun write(bytes: ByteArray, offset: Int = 0, length: Int = bytes.size - offset) {
+        if (offset < 0 || length < 0 || length > bytes.size - offset) {
+            throw IndexOutOfBoundsException("$length bytes from $offset of ${bytes.size}")
+        }
+        var accepted = 0
+        try {
+            writing.withLock {
+                while (accepted < length) {
+                    val size = minOf(length - accepted, PIECE)
+                    buffer.clear()
+                    buffer.put(bytes, offset + accepted, size).flip()
+                    val taken = translated { ffi.tryWrite(buffer) }.toInt()
+                    accepted += taken
+                    if (taken == 0) {
+                        coroutineContext.ensureActive()
+                        translated { ffi.writable(null) }
+                    }
+                }
+            }
+        } catch (cancelled: CancellationException) {
+            throw WriteCancelledException(accepted, cancelled)
+        }
+    }
+
+    /** Ends this direction; what was written still arrives, and the peer can still be read. */
+    public fun finish() {
+        translated { ffi.finish() }
+    }
+
+    /**
+     * Ends the connection in order and gives its account: everything written is delivered, for a bounded time. It is not
+     * cancelled with its caller.
+     */
+    public suspend fun shutdown(): TwinpathSummary =
+        withContext(NonCancellable) { translated { ffi.shutdown() }.asSummary() }
+
+    /** Ends the connection at once: what is not yet delivered is thrown away, and the peer's reads fail. */
+    public fun abort() {
+        translated { ffi.abort() }
+    }
+
+    /** Ends the connection without waiting; what was written is still delivered, in the background. */
+    override fun close() {
+        ffi.destroy()
+    }
+
+    /** How it runs and what it has done so far. */
+    public val stats: TwinpathStats
+        get() = translated { ffi.stats() }.asStats()
+
+    /** Its account so far. */
+    public val summary: TwinpathSummary
+        get() = translated { ffi.summary() }.asSummary()
+
+    /**
+     * What happens to it. The first collector also gets what happened before; one that is slow loses the oldest of more
+     * than 64 events. It ends with the connection, with [TwinpathEvent.Ended].
+     */
+    public val events: Flow<TwinpathEvent>
+        get() = flow {
+            translated { ffi.events() }.use { events ->
+                while (true) {
+                    when (val next = translated { events.tryNext() }) {
+                        is NextEvent.Happened -> emit(next.event.asEvent())
+                        NextEvent.NotYet -> translated { events.ready(null) }
+                        NextEvent.Over -> return@flow
+                    }
+                }
+            }
+        }
+
+    /**
+     * After [ErrorKind.INTERRUPTED], towards a server that is no gateway: a new connection to the same server, over the
+     * path that answers.
+     */
+    public suspend fun freshLeg(): TwinpathConnection = TwinpathConnection(translated { ffi.freshLeg(null) })
+
+    public companion object {
+        /**
+         * Connects with a connector of its own. An app that makes several connections has one [TwinpathConnector], which
+         * they share.
+         */
+        public suspend fun connect(
+            host: String,
+            port: Int,
+            options: TwinpathOptions.() -> Unit = {},
+        ): TwinpathConnection = TwinpathConnector(options).use { it.connect(host, port) }
+    }
+}
+
+/** What is moved at once. */
+internal const val PIECE: Int = 64 * 1024
+
+/** Takes bytes as soon as there are any: what waits takes nothing, so that it can be cancelled at any moment. */
+internal suspend inline fun pull(wait: () -> Unit, take: () -> ReadOutcome): ByteArray? {
+    while (true) {
+        when (val outcome = translated { take() }) {
+            is ReadOutcome.Data -> return outcome.bytes
+            ReadOutcome.End -> return null
+            ReadOutcome.NotYet -> {
+                coroutineContext.ensureActive()
+                translated { wait() }
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+package org.twinpath
+
+import java.io.Closeable
+import org.twinpath.ffi.Connector
+
+/** What may be spent on the backup paths. */
+public data class Budget(
+    /** Bytes a day; without limit if `null`. */
+    val perDay: Long?,
+    /** Bytes spent in this day. */
+    val used: Long,
+    /** Bytes that may still be spent at this moment; without limit if `null`, and 0 while roaming or saving data. */
+    val remaining: Long?,
+)
+
+/**
+ * Makes connections with the same options, which share a budget and one watcher of the device's interfaces. One for the
+ * whole app is enough. Closing it leaves its connections as they are.
+ */
+public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Closeable {
+    internal val ffi: Connector = translated { Connector(TwinpathOptions().apply(options).asFfi()) }
+
+    /**
+     * Connects. When it is cancelled, nothing stays open.
+     *
+     * @throws TwinpathException what was tried, and what to do.
+     */
+    public suspend fun connect(host: String, port: Int): TwinpathConnection {
+        require(port in 1..65535) { "a port is from 1 to 65535, not $port" }
+        val target = if (':' in host && !host.startsWith('[')) "[$host]:$port" else "$host:$port"
+        return TwinpathConnection(translated { ffi.connect(target, null) })
+    }
+
+    /** What may be spent on the backup, and what was. */
+    public val budget: Budget
+        get() = translated { ffi.budget() }.let { Budget(it.perDay?.toLong(), it.used.toLong(), it.remaining?.toLong()) }
+
+    /** Sets the bytes a day on the backup; without limit if `null`. */
+    public fun setBudget(perDay: Long?) {
+        require(perDay == null || perDay >= 0) { "a budget is not negative" }
+        translated { ffi.setBudget(perDay?.toULong()) }
+    }
+
+    /** Says what was spent in this day before the app was started. */
+    public fun setBudgetUsed(bytes: Long) {
+        require(bytes >= 0) { "what was spent is not negative" }
+        translated { ffi.setBudgetUsed(bytes.toULong()) }
+    }
+
+    /** Says whether the system is saving data: then nothing is spent on the backup. */
+    public fun setDataSaving(isSaving: Boolean) {
+        translated { ffi.setDataSaving(isSaving) }
+    }
+
+    override fun close() {
+        ffi.close()
+    }
+}

@@ -1,0 +1,99 @@
+package org.twinpath
+
+import java.io.Closeable
+import kotlin.time.Duration
+import kotlin.time.toJavaDuration
+import org.twinpath.ffi.HttpClient
+import org.twinpath.ffi.HttpOptions
+import org.twinpath.ffi.TlsOptions as FfiTlsOptions
+
+/** How TLS is spoken. What is left as it is, is as the platform has it. */
+public class TlsOptions {
+    /** Roots to trust, in PEM. */
+    public var roots: String? = null
+
+    /** Whether nobody is trusted but the [roots]. */
+    public var onlyTheseRoots: Boolean = false
+
+    /** SHA-256 of the SubjectPublicKeyInfo of servers' certificates, of which one must fit; any if empty. */
+    public var pins: List<ByteArray> = emptyList()
+
+    /** The client's certificate, with those above it, in PEM. */
+    public var certificate: String? = null
+
+    /** The key of it, in PEM. */
+    public var key: String? = null
+
+    /** Whether TLS 1.2 is not spoken. */
+    public var onlyTls13: Boolean = false
+
+    internal fun asFfi() = FfiTlsOptions(roots, onlyTheseRoots, pins, certificate, key, onlyTls13, emptyList())
+}
+
+/** The options of a [TwinpathHttpClient]. */
+public class TwinpathHttpOptions {
+    /** How TLS is spoken. */
+    public val tls: TlsOptions = TlsOptions()
+
+    /** How long a request may take up to the head of its answer; without limit if `null`. */
+    public var timeout: Duration? = null
+
+    /** Redirects that are followed at most. */
+    public var redirects: Int = 10
+
+    /** Whether to ask for compressed answers, which are decompressed. */
+    public var gzip: Boolean = true
+
+    /** What to call itself. */
+    public var userAgent: String? = null
+
+    /** Connects there, written as `host:port`, whatever host a URL names: to a gateway before a web server. */
+    public var connectTo: String? = null
+
+    /** Goes through this proxy, written as `http://host:port`; through none if empty, through the device's if `null`. */
+    public var proxy: String? = null
+
+    /** The time after which a slow request goes over the backup as well, with [ServiceType.INTERACTIVE]. */
+    public var hedgeAfter: Duration? = null
+
+    internal fun asFfi(): HttpOptions {
+        require(redirects >= 0) { "redirects are not negative" }
+        return HttpOptions(
+            tls.asFfi(),
+            timeout?.toJavaDuration(),
+            redirects.toUInt(),
+            gzip,
+            userAgent,
+            connectTo,
+            proxy,
+            hedgeAfter?.toJavaDuration(),
+        )
+    }
+}
+
+/**
+ * Requests with cellular backup, to any web server: what may be repeated is sent again over the other path, and downloads
+ * go on in their middle. Closing it leaves its answers as they are.
+ */
+public class TwinpathHttpClient(
+    connector: TwinpathConnector,
+    options: TwinpathHttpOptions.() -> Unit = {},
+) : Closeable {
+    private val ffi = translated { HttpClient(connector.ffi, TwinpathHttpOptions().apply(options).asFfi()) }
+
+    /**
+     * Sends a request and waits for the head of the answer, whatever its status. When it is cancelled, the server may have
+     * processed it.
+     *
+     * @throws TwinpathException what happened, and what to do.
+     */
+    public suspend fun send(request: TwinpathRequest): TwinpathResponse =
+        TwinpathResponse(translated { ffi.send(request.asFfi(), null) })
+
+    /** A GET request. */
+    public suspend fun get(url: String): TwinpathResponse = send(TwinpathRequest("GET", url))
+
+    override fun close() {
+        ffi.close()
+    }
+}

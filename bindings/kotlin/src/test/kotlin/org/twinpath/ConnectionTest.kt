@@ -1,0 +1,181 @@
+package org.twinpath
+
+import java.util.concurrent.ConcurrentLinkedQueue
+import kotlin.system.measureTimeMillis
+import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeoutOrNull
+import org.junit.jupiter.api.Assertions.assertArrayEquals
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNull
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+
+internal class ConnectionTest {
+    @Test
+    fun `a stream survives wifi falling silent and goes back to it`() = inLab {
+        val data = pattern(12_000_000)
+        val (events, summary) = coroutineScope {
+            val connection = connector().use { it.toGateway() }
+            val events = async { connection.events.toList() }
+            val halfway = CompletableDeferred<Unit>()
+            launch {
+                connection.write(data, 0, data.size / 2)
+                halfway.complete(Unit)
+                connection.write(data, data.size / 2)
+                connection.finish()
+            }
+            val first = connection.readExactly(data.size / 4)
+            Lab.order("wifi blackhole")
+            val second = connection.readExactly(data.size / 4)
+            halfway.await()
+            assertEquals(1, connection.stats.failovers)
+            assertEquals(Role.BACKUP, connection.stats.active)
+            Lab.order("wifi heal")
+            val rest = connection.readExactly(data.size - data.size / 4 * 2)
+            assertEquals(hash(data), hash(first + second + rest))
+            assertNull(connection.read())
+            connection.stats.paths.forEach { assertTrue(it.received > 1_000_000, "$it") }
+            val summary = connection.shutdown()
+            events.await() to summary
+        }
+        assertEquals(Mode.EMULATED, summary.mode)
+        assertNull(summary.error)
+        assertEquals(data.size.toLong(), summary.written)
+        assertEquals(data.size.toLong(), summary.read)
+        assertTrue(summary.worstStall < 1000.milliseconds, "${summary.worstStall}")
+        val order = events.map { it::class.simpleName }
+        assertTrue(order.indexOf("Established") < order.indexOf("Failover"), "$order")
+        assertEquals("Ended", order.last())
+        assertEquals(summary, (events.last() as TwinpathEvent.Ended).summary)
+        val failover = events.filterIsInstance<TwinpathEvent.Failover>().single()
+        assertEquals(PathName(Role.PRIMARY, "wlan0"), failover.from)
+        assertEquals(PathName(Role.BACKUP, "wwan0"), failover.to)
+    }
+
+    @Test
+    fun `traffic goes back to wifi once it has healed`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val seen = ConcurrentLinkedQueue<TwinpathEvent>()
+            launch { connection.events.collect(seen::add) }
+            connection.write("one".toByteArray())
+            connection.readExactly(3)
+            Lab.order("wifi blackhole")
+            suspend fun echoUntil(isOver: () -> Boolean) {
+                while (!isOver()) {
+                    connection.write("more".toByteArray())
+                    connection.readExactly(4)
+                    delay(20)
+                }
+            }
+            echoUntil { seen.any { it is TwinpathEvent.Failover } }
+            Lab.order("wifi heal")
+            echoUntil { seen.any { it is TwinpathEvent.Failback } }
+            assertEquals(Role.PRIMARY, connection.stats.active)
+            connection.shutdown()
+        }
+    }
+
+    @Test
+    fun `while wifi is good a cold backup carries nothing`() = inLab {
+        val before = Lab.order("cellular payload")
+        connector(Standby.COLD).use { it.toGateway() }.use { connection ->
+            connection.write(pattern(1_000_000))
+            connection.readExactly(1_000_000)
+            connection.shutdown()
+        }
+        assertEquals(before, Lab.order("cellular payload"))
+    }
+
+    @Test
+    fun `a cancelled read returns at once and loses no byte`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val data = pattern(2_000_000)
+            launch { connection.write(data) }
+            var got = byteArrayOf()
+            repeat(200) {
+                withTimeoutOrNull(it % 5L) {
+                    while (true) got += checkNotNull(connection.read(20_000))
+                }
+            }
+            assertArrayEquals(data, got + connection.readExactly(data.size - got.size))
+            val waiting = launch { connection.read() }
+            delay(50)
+            val took = measureTimeMillis { waiting.cancelAndJoin() }
+            assertTrue(took < 100, "$took ms")
+            connection.write("still".toByteArray())
+            assertEquals("still", connection.readExactly(5).decodeToString())
+        }
+    }
+
+    @Test
+    fun `a cancelled write tells what was accepted and the connection goes on`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val data = pattern(32_000_000)
+            val accepted = CompletableDeferred<Int>()
+            val writing = launch {
+                try {
+                    connection.write(data)
+                } catch (cancelled: WriteCancelledException) {
+                    accepted.complete(cancelled.accepted)
+                    throw cancelled
+                }
+            }
+            // Nobody reads the echo, so that it has to wait.
+            delay(500)
+            val took = measureTimeMillis { writing.cancelAndJoin() }
+            assertTrue(took < 100, "$took ms")
+            val size = accepted.await()
+            assertTrue(size in 1 until data.size, "$size")
+            assertEquals(size.toLong(), connection.stats.written)
+            assertEquals(hash(data.copyOf(size)), hash(connection.readExactly(size)))
+            connection.write("after".toByteArray())
+            assertEquals("after", connection.readExactly(5).decodeToString())
+        }
+    }
+
+    @Test
+    fun `a cancelled connect leaves nothing open`() = inLab {
+        Lab.order("wifi blackhole")
+        Lab.order("cellular blackhole")
+        connector().use { connector ->
+            val before = openSockets()
+            val connecting = launch { connector.toGateway() }
+            delay(300)
+            assertTrue(openSockets() > before)
+            val took = measureTimeMillis { connecting.cancelAndJoin() }
+            assertTrue(took < 100, "$took ms")
+            while (openSockets() > before) delay(5)
+        }
+    }
+
+    @Test
+    fun `an aborted connection fails typed and a closed one as well`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            connection.abort()
+            assertEquals(ErrorKind.CLOSED, failure { connection.write(byteArrayOf(1)) }.kind)
+            assertEquals(ErrorKind.CLOSED, failure { connection.read() }.kind)
+            connection.shutdown()
+        }
+    }
+}
+
+/** TCP sockets of this process. */
+internal fun openSockets(): Int =
+    checkNotNull(java.io.File("/proc/self/fd").listFiles()).count {
+        runCatching { java.nio.file.Files.readSymbolicLink(it.toPath()).toString() }.getOrDefault("").startsWith("socket:")
+    }
+
+internal suspend fun failure(call: suspend () -> Unit): TwinpathException =
+    try {
+        call()
+        throw AssertionError("it did not fail")
+    } catch (failure: TwinpathException) {
+        failure
+    }

@@ -1,0 +1,68 @@
+package org.twinpath
+
+import java.io.File
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.delay
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+
+internal class ManyTest {
+    @Test
+    fun `two hundred connections survive wifi falling silent`() = inLab {
+        connector().use { connector ->
+            val connections = List(200) { async { connector.toGateway() } }.awaitAll()
+            suspend fun echo(text: String) {
+                connections.map { connection ->
+                    async {
+                        connection.write(text.toByteArray())
+                        assertEquals(text, connection.readExactly(text.length).decodeToString())
+                    }
+                }.awaitAll()
+            }
+            echo("before")
+            Lab.order("wifi blackhole")
+            echo("after")
+            // A hedge may have brought the answer; the path is condemned soon after.
+            connections.forEach { while (it.stats.active != Role.BACKUP) delay(5) }
+            connections.map { async { it.shutdown() } }.awaitAll()
+            connections.forEach { it.close() }
+        }
+    }
+
+    @Test
+    fun `a thousand connections leave nothing behind`() = inLab(120.seconds) {
+        val cycle = suspend {
+            connector(Standby.COLD).use { it.toGateway() }.use { connection ->
+                connection.write("hello".toByteArray())
+                connection.readExactly(5)
+                connection.shutdown()
+            }
+        }
+        suspend fun cycles(number: Int) = (1..8).map { async { repeat(number / 8) { cycle() } } }.awaitAll()
+        cycles(200)
+        val before = Footprint.now()
+        cycles(1000)
+        val after = Footprint.now()
+        assertTrue(after.threads <= before.threads + 2, "$before, $after")
+        assertTrue(after.descriptors <= before.descriptors + 4, "$before, $after")
+        assertTrue(after.resident <= before.resident + 24_000, "$before, $after")
+    }
+
+    private data class Footprint(val threads: Int, val descriptors: Int, val resident: Int) {
+        companion object {
+            suspend fun now(): Footprint {
+                // What was closed may still be ending.
+                repeat(3) { System.gc(); delay(700) }
+                val status = File("/proc/self/status").readLines().associate {
+                    it.substringBefore(':') to it.substringAfter(':').trim().substringBefore(' ')
+                }
+                val threads = status.getValue("Threads").toInt()
+                val descriptors = checkNotNull(File("/proc/self/fd").list()).size
+                return Footprint(threads, descriptors, status.getValue("VmRSS").toInt())
+            }
+        }
+    }
+}

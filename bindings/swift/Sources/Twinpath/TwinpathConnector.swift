@@ -1,0 +1,59 @@
+internal import TwinpathCore
+
+/// What may be spent on the backup paths.
+public struct Budget: Sendable, Equatable {
+    /// Bytes a day; without limit if `nil`.
+    public let perDay: Int64?
+    /// Bytes spent in this day.
+    public let used: Int64
+    /// Bytes that may still be spent at this moment; without limit if `nil`, and 0 while roaming or saving data.
+    public let remaining: Int64?
+}
+
+/// Makes connections with the same options, which share a budget and one watcher of the device's interfaces. One for the
+/// whole app is enough.
+public final class TwinpathConnector: Sendable {
+    let core: Connector
+
+    public init(_ options: TwinpathOptions = .handover) throws {
+        core = try translated { try Connector(options: options.core()) }
+    }
+
+    /// Connects. When the task is cancelled, nothing stays open.
+    public func connect(to host: String, port: Int) async throws -> TwinpathConnection {
+        guard (1...65535).contains(port) else {
+            throw TwinpathError(.invalidInput, "a port is from 1 to 65535, not \(port)")
+        }
+        let isBare = host.contains(":") && !host.hasPrefix("[")
+        let target = isBare ? "[\(host)]:\(port)" : "\(host):\(port)"
+        let core = core
+        return TwinpathConnection(try await cancellable { try await core.connect(target: target, cancellation: $0) })
+    }
+
+    /// What may be spent on the backup, and what was.
+    public var budget: Budget {
+        get throws {
+            let budget = try translated { try core.budget() }
+            return Budget(
+                perDay: budget.perDay.map(Int64.init(clamping:)),
+                used: Int64(clamping: budget.used),
+                remaining: budget.remaining.map(Int64.init(clamping:))
+            )
+        }
+    }
+
+    /// Sets the bytes a day on the backup; without limit if `nil`.
+    public func setBudget(perDay: Int64?) throws {
+        try translated { try core.setBudget(perDay: perDay.map(bytes)) }
+    }
+
+    /// Says what was spent in this day before the app was started.
+    public func setBudgetUsed(_ used: Int64) throws {
+        try translated { try core.setBudgetUsed(bytes: bytes(used)) }
+    }
+
+    /// Says whether the system is saving data (`isConstrained`): then nothing is spent on the backup.
+    public func setDataSaving(_ isSaving: Bool) throws {
+        try translated { try core.setDataSaving(dataSaving: isSaving) }
+    }
+}
