@@ -77,7 +77,7 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
             ExitCode::from(code.unwrap_or(1))
         }
         Err(error) => {
-            eprintln!("cannot run {}: {error}", command.display());
+            eprintln!("cannot run {}: {error}", command.to_string_lossy());
             ExitCode::from(127)
         }
     }

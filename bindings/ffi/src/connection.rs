@@ -69,14 +69,21 @@ impl Connection {
     /// Takes what has come, at most `max` bytes, without waiting.
     pub fn try_read(&self, max: u32) -> Result<ReadOutcome, Failure> {
         let mut read = lock(&self.read);
-        let half = read.as_mut().ok_or_else(Failure::closed)?;
+        let Some(half) = read.as_mut() else {
+            self.readable.pass_on();
+            return Err(Failure::closed());
+        };
         let size = usize::try_from(max)
             .unwrap_or(LARGEST_READ)
             .clamp(1, LARGEST_READ);
         let mut bytes = vec![0; size];
         let mut buffer = ReadBuf::new(&mut bytes);
         let mut cx = Context::from_waker(self.readable.waker());
-        match Pin::new(half).poll_read(&mut cx, &mut buffer) {
+        let polled = Pin::new(half).poll_read(&mut cx, &mut buffer);
+        if polled.is_ready() {
+            self.readable.pass_on();
+        }
+        match polled {
             Poll::Pending => Ok(ReadOutcome::NotYet),
             Poll::Ready(Err(error)) => Err(error.into()),
             Poll::Ready(Ok(())) => match buffer.filled().len() {
@@ -100,7 +107,10 @@ impl Connection {
     /// Accepts as many bytes of `data` as there is room for, without waiting; tells how many.
     pub fn try_write(&self, data: &[u8]) -> Result<u32, Failure> {
         let mut write = lock(&self.write);
-        let half = write.as_mut().ok_or_else(Failure::closed)?;
+        let Some(half) = write.as_mut() else {
+            self.writable.pass_on();
+            return Err(Failure::closed());
+        };
         let mut cx = Context::from_waker(self.writable.waker());
         let mut accepted = 0;
         while accepted < data.len() {
@@ -109,8 +119,14 @@ impl Connection {
                 Poll::Ready(Ok(size)) => accepted += size,
                 // It is sticky, and told next time: what was accepted is not hidden by it.
                 Poll::Ready(Err(_)) if accepted > 0 => break,
-                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Ready(Err(error)) => {
+                    self.writable.pass_on();
+                    return Err(error.into());
+                }
             }
+        }
+        if accepted > 0 {
+            self.writable.pass_on();
         }
         u32::try_from(accepted)
             .map_err(|_| Failure::new(Kind::InvalidInput, "more than 4 GB in one write"))

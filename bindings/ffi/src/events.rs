@@ -186,9 +186,13 @@ impl Events {
         loop {
             match events.poll_next(&mut cx) {
                 Poll::Pending => return Ok(NextEvent::NotYet),
-                Poll::Ready(None) => return Ok(NextEvent::Over),
+                Poll::Ready(None) => {
+                    self.signal.pass_on();
+                    return Ok(NextEvent::Over);
+                }
                 Poll::Ready(Some(event)) => {
                     if let Some(event) = Event::of(event) {
+                        self.signal.pass_on();
                         return Ok(NextEvent::Happened { event });
                     }
                 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use tokio::sync::Notify;
@@ -40,15 +41,34 @@ pub(crate) struct Signal {
 }
 
 #[derive(Default)]
-struct Raised(Notify);
+struct Raised {
+    notify: Notify,
+    waiting: AtomicUsize,
+}
 
 impl Wake for Raised {
     fn wake(self: Arc<Self>) {
-        self.0.notify_one();
+        self.notify.notify_one();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.notify_one();
+        self.notify.notify_one();
+    }
+}
+
+/// Counted as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -67,12 +87,20 @@ impl Signal {
     }
 
     pub(crate) fn raise(&self) {
-        self.raised.0.notify_one();
+        self.raised.notify.notify_one();
+    }
+
+    /// Whoever took what there was has others look as well: they were not told, and there may be more, or nothing ever.
+    pub(crate) fn pass_on(&self) {
+        if self.raised.waiting.load(Ordering::SeqCst) > 0 {
+            self.raise();
+        }
     }
 
     /// Waits until it is raised; `false` if that was given up.
     pub(crate) async fn wait(&self, cancellation: Option<Arc<Cancellation>>) -> bool {
-        give_up(self.raised.0.notified(), cancellation)
+        let _waiting = Waiting::new(&self.raised.waiting);
+        give_up(self.raised.notify.notified(), cancellation)
             .await
             .is_some()
     }

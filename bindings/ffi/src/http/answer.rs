@@ -109,6 +109,9 @@ impl Body {
     /// What is there, at most `max` bytes.
     fn take(&self, max: usize) -> Result<ReadOutcome, Failure> {
         let mut state = self.lock();
+        if state.size > 0 || state.end.is_some() {
+            self.readable.pass_on();
+        }
         if state.size == 0 {
             return match &state.end {
                 None => Ok(ReadOutcome::NotYet),
