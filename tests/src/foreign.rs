@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +25,8 @@ const FOLDER: &str = "TWINPATH_LAB_FOLDER";
 /// web server. Its environment says where they are:
 ///
 /// * `TWINPATH_LAB_GATEWAY`: the gateway, as `host:port`; `TWINPATH_LAB_KEY`: its public key, in hexadecimal digits
-/// * `TWINPATH_LAB_HTTP`, `TWINPATH_LAB_HTTPS`: the web server, as the start of a URL; `TWINPATH_LAB_ROOT`: a file with the
+/// * `TWINPATH_LAB_HTTP`, `TWINPATH_LAB_HTTPS`: the web server, as the start of a URL;
+///   `TWINPATH_LAB_BEHIND`: the same behind a gateway of its own; `TWINPATH_LAB_ROOT`: a file with the
 ///   root to trust
 /// * `TWINPATH_LAB`: a Unix socket that takes one order per line, and answers with a line each:
 ///   `wifi|cellular blackhole|heal|down|up|reset`, `wifi|cellular payload` (bytes of TCP payload so far), `hash SEED SIZE`
@@ -46,6 +48,8 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
         .collect();
     let _gateway = Gateway::start(&world, address, service, |builder| builder.key(key));
     let web = WebServer::start(&world);
+    let before_web = SocketAddr::new(world.second_server_addr(), PORT);
+    let _before_web = Gateway::start(&world, before_web, web.tls(), |builder| builder);
     let folder = std::env::var_os(FOLDER).unwrap_or_else(|| std::env::temp_dir().into());
     let folder = tempfile::Builder::new()
         .prefix("lab.")
@@ -69,6 +73,7 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
         .env("TWINPATH_LAB_KEY", public)
         .env("TWINPATH_LAB_HTTP", web.url(false, ""))
         .env("TWINPATH_LAB_HTTPS", web.url(true, ""))
+        .env("TWINPATH_LAB_BEHIND", format!("https://{before_web}/"))
         .env("TWINPATH_LAB_ROOT", &root)
         .status();
     match status {

@@ -166,6 +166,14 @@ impl Connection {
         }
     }
 
+    /// Ends the connection without waiting; what was written is still delivered, in the background. Whoever waits is told.
+    pub fn leave(&self) -> Result<(), Failure> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        drop(self.take());
+        Ok(())
+    }
+
     /// Ends the connection at once, with a reset.
     pub fn abort(&self) -> Result<(), Failure> {
         let runtime = runtime::handle()?;

@@ -51,7 +51,7 @@ impl WebServer {
     #[must_use]
     pub fn start(world: &World) -> Self {
         let (plain, tls) = (world.server_socket(PLAIN), world.server_socket(TLS));
-        let identity = Identity::of(&[plain.ip()]);
+        let identity = Identity::of(&[plain.ip(), world.second_server_addr()]);
         let site = Arc::new(Site::default());
         let acceptor = TlsAcceptor::from(identity.server());
         let tasks = [(PLAIN, None), (TLS, Some(acceptor))]
@@ -77,6 +77,12 @@ impl WebServer {
             tls,
             _tasks: tasks,
         }
+    }
+
+    /// Where it speaks TLS, for the server's host alone.
+    #[must_use]
+    pub fn tls(&self) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.tls.port())
     }
 
     /// The URL of something on it.

@@ -55,7 +55,7 @@ pub struct Answer {
     head: Head,
     report: Report,
     body: Arc<Body>,
-    fetching: Option<AbortHandle>,
+    fetching: AbortHandle,
     received: AtomicU64,
 }
 
@@ -168,7 +168,7 @@ impl Answer {
             head,
             report,
             body,
-            fetching: Some(fetching.abort_handle()),
+            fetching: fetching.abort_handle(),
             received: AtomicU64::new(0),
         })
     }
@@ -218,6 +218,14 @@ impl Answer {
             Some(Err(error)) => Err(Failure::of_task(&error)),
             None => Err(Failure::cancelled()),
         }
+    }
+
+    /// Fetches no more of it. Whoever waits is told.
+    pub fn stop(&self) -> Result<(), Failure> {
+        self.fetching.abort();
+        self.body.lock().end.get_or_insert(Err(Failure::closed()));
+        self.body.readable.raise();
+        Ok(())
     }
 
     /// How far it is.
@@ -270,8 +278,6 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        if let Some(fetching) = self.fetching.take() {
-            fetching.abort();
-        }
+        self.fetching.abort();
     }
 }

@@ -88,8 +88,16 @@ public class TwinpathConnection internal constructor(private val ffi: Connection
         translated { ffi.abort() }
     }
 
-    /** Ends the connection without waiting; what was written is still delivered, in the background. */
+    /**
+     * Ends the connection without waiting; what was written is still delivered, in the background. Whoever reads or writes
+     * gets [ErrorKind.CLOSED].
+     */
     override fun close() {
+        try {
+            translated { ffi.leave() }
+        } catch (_: TwinpathException) {
+            // It was closed before.
+        }
         ffi.destroy()
     }
 

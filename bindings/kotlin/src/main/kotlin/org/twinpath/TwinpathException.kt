@@ -3,6 +3,7 @@ package org.twinpath
 import java.io.IOException
 import kotlinx.coroutines.CancellationException
 import org.twinpath.ffi.Failure
+import org.twinpath.ffi.InternalException
 import org.twinpath.ffi.Kind
 
 /** The coarse kind of an error: what a caller might act on. */
@@ -82,6 +83,12 @@ internal inline fun <T> translated(call: () -> T): T =
         call()
     } catch (failure: Failure.Failed) {
         throw failure.asException()
+    } catch (cancelled: CancellationException) {
+        throw cancelled
+    } catch (gone: IllegalStateException) {
+        throw TwinpathException(ErrorKind.CLOSED, "it is closed", cause = gone)
+    } catch (bug: InternalException) {
+        throw TwinpathException(ErrorKind.OTHER, "the library failed: ${bug.message}", cause = bug)
     }
 
 internal fun Failure.Failed.asException(): Exception {

@@ -128,8 +128,14 @@ public class TwinpathResponse internal constructor(private val ffi: Answer) : Cl
     public val summary: RequestSummary
         get() = translated { ffi.summary() }.asSummary()
 
+    /** Fetches no more of it. Whoever reads gets [ErrorKind.CLOSED]. */
     override fun close() {
-        ffi.close()
+        try {
+            translated { ffi.stop() }
+        } catch (_: TwinpathException) {
+            // It was closed before.
+        }
+        ffi.destroy()
     }
 }
 

@@ -156,6 +156,29 @@ internal class ConnectionTest {
     }
 
     @Test
+    fun `closing from elsewhere ends what waits`() = inLab {
+        val connection = connector().use { it.toGateway() }
+        val reading = async { failure { connection.read() } }
+        delay(100)
+        val took = measureTimeMillis {
+            connection.close()
+            assertEquals(ErrorKind.CLOSED, reading.await().kind)
+        }
+        assertTrue(took < 100, "$took ms")
+        connection.close()
+    }
+
+    @Test
+    fun `two that wait at once are both told of the end`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val reading = List(2) { async { connection.read() } }
+            delay(100)
+            connection.finish()
+            reading.forEach { assertNull(it.await()) }
+        }
+    }
+
+    @Test
     fun `an aborted connection fails typed and a closed one as well`() = inLab {
         connector().use { it.toGateway() }.use { connection ->
             connection.abort()

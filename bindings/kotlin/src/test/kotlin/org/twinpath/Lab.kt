@@ -23,6 +23,7 @@ internal object Lab {
     val key: ByteArray get() = variable("TWINPATH_LAB_KEY").chunked(2) { it.toString().toInt(16).toByte() }.toByteArray()
     val http: String get() = variable("TWINPATH_LAB_HTTP")
     val https: String get() = variable("TWINPATH_LAB_HTTPS")
+    val behind: String get() = variable("TWINPATH_LAB_BEHIND")
     val root: String get() = File(variable("TWINPATH_LAB_ROOT")).readText()
 
     /** Gives an order, and has the answer. */

@@ -1,0 +1,159 @@
+package org.twinpath.okhttp
+
+import java.io.InputStream
+import java.io.InterruptedIOException
+import java.io.OutputStream
+import java.net.InetAddress
+import java.net.InetSocketAddress
+import java.net.Socket
+import java.net.SocketAddress
+import java.net.SocketException
+import java.net.SocketImpl
+import java.net.SocketTimeoutException
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.TimeoutCancellationException
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+import org.twinpath.TwinpathConnection
+import org.twinpath.TwinpathConnector
+
+/** A connection in the shape of a socket, for what takes nothing else. It has no file descriptor. */
+internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket(null as SocketImpl?) {
+    @Volatile private var connection: TwinpathConnection? = null
+    @Volatile private var remote: InetSocketAddress? = null
+    @Volatile private var isOver = false
+    @Volatile private var inputIsOver = false
+    @Volatile private var outputIsOver = false
+    @Volatile private var readLimit = 0
+
+    override fun connect(endpoint: SocketAddress) = connect(endpoint, 0)
+
+    override fun connect(endpoint: SocketAddress, timeout: Int) {
+        val address = endpoint as? InetSocketAddress ?: throw IllegalArgumentException("not an address of TCP")
+        if (connection != null) throw SocketException("it is connected already")
+        if (isOver) throw SocketException("Socket is closed")
+        val made = waiting(timeout) { connector.connect(address.hostString, address.port) }
+        remote = address
+        connection = made
+        if (isOver) made.abort()
+    }
+
+    private fun open(): TwinpathConnection {
+        if (isOver) throw SocketException("Socket is closed")
+        return connection ?: throw SocketException("it is not connected")
+    }
+
+    private val input = object : InputStream() {
+        override fun read(): Int {
+            val one = ByteArray(1)
+            return if (read(one, 0, 1) < 0) -1 else one[0].toInt() and 0xFF
+        }
+
+        override fun read(bytes: ByteArray, offset: Int, length: Int): Int {
+            java.util.Objects.checkFromIndexSize(offset, length, bytes.size)
+            if (length == 0) return 0
+            if (inputIsOver) return -1
+            val open = open()
+            val got = waiting(readLimit) { open.read(length) } ?: return -1
+            got.copyInto(bytes, offset)
+            return got.size
+        }
+
+        override fun close() = this@TwinpathSocket.close()
+    }
+
+    private val output = object : OutputStream() {
+        override fun write(byte: Int) = write(byteArrayOf(byte.toByte()), 0, 1)
+
+        override fun write(bytes: ByteArray, offset: Int, length: Int) {
+            val open = open()
+            waiting(0) { open.write(bytes, offset, length) }
+        }
+
+        override fun close() = this@TwinpathSocket.close()
+    }
+
+    override fun getInputStream(): InputStream = open().let { input }
+
+    override fun getOutputStream(): OutputStream = open().let { output }
+
+    override fun close() {
+        isOver = true
+        connection?.close()
+    }
+
+    override fun shutdownInput() {
+        open()
+        inputIsOver = true
+    }
+
+    override fun shutdownOutput() {
+        open().finish()
+        outputIsOver = true
+    }
+
+    override fun isConnected(): Boolean = connection != null
+
+    override fun isClosed(): Boolean = isOver
+
+    override fun isBound(): Boolean = connection != null
+
+    override fun isInputShutdown(): Boolean = inputIsOver
+
+    override fun isOutputShutdown(): Boolean = outputIsOver
+
+    override fun getInetAddress(): InetAddress? = remote?.address
+
+    override fun getPort(): Int = remote?.port ?: 0
+
+    override fun getRemoteSocketAddress(): SocketAddress? = remote
+
+    // Which end it has is not fixed: that is the point.
+    override fun getLocalAddress(): InetAddress = InetAddress.getByAddress(ByteArray(4))
+
+    override fun getLocalPort(): Int = if (connection == null) -1 else 0
+
+    override fun getLocalSocketAddress(): SocketAddress? = connection?.let { InetSocketAddress(localAddress, 0) }
+
+    override fun setSoTimeout(timeout: Int) {
+        require(timeout >= 0) { "a timeout is not negative" }
+        readLimit = timeout
+    }
+
+    override fun getSoTimeout(): Int = readLimit
+
+    // What follows is Twinpath's own business: it sends at once, and asks for signs of life itself.
+    override fun setTcpNoDelay(on: Boolean) = Unit
+
+    override fun getTcpNoDelay(): Boolean = true
+
+    override fun setKeepAlive(on: Boolean) = Unit
+
+    override fun getKeepAlive(): Boolean = false
+
+    override fun setSoLinger(on: Boolean, linger: Int) = Unit
+
+    override fun getSoLinger(): Int = -1
+
+    override fun setReuseAddress(on: Boolean) = Unit
+
+    override fun setSendBufferSize(size: Int) = Unit
+
+    override fun setReceiveBufferSize(size: Int) = Unit
+
+    override fun setTrafficClass(trafficClass: Int) = Unit
+
+    override fun toString(): String = "TwinpathSocket[$remote]"
+}
+
+/** Waits on the caller's thread, for so many milliseconds at most; for ever if that is 0. */
+private fun <T> waiting(limit: Int, work: suspend () -> T): T =
+    try {
+        runBlocking { withTimeout(if (limit == 0) Duration.INFINITE else limit.milliseconds) { work() } }
+    } catch (late: TimeoutCancellationException) {
+        throw SocketTimeoutException("timeout").apply { initCause(late) }
+    } catch (_: InterruptedException) {
+        Thread.currentThread().interrupt()
+        throw InterruptedIOException("interrupted")
+    }

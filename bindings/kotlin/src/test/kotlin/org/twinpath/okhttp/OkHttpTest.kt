@@ -1,0 +1,117 @@
+package org.twinpath.okhttp
+
+import java.io.IOException
+import java.security.KeyStore
+import java.security.cert.CertificateFactory
+import java.util.concurrent.TimeUnit
+import javax.net.ssl.SSLContext
+import javax.net.ssl.TrustManagerFactory
+import javax.net.ssl.X509TrustManager
+import kotlin.concurrent.thread
+import kotlin.system.measureTimeMillis
+import okhttp3.OkHttpClient
+import okhttp3.Protocol
+import okhttp3.Request
+import okhttp3.RequestBody.Companion.toRequestBody
+import okio.Buffer
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.twinpath.Lab
+import org.twinpath.TwinpathConnector
+import org.twinpath.TwinpathHttpClient
+import org.twinpath.connector
+import org.twinpath.hash
+import org.twinpath.inLab
+import org.twinpath.pattern
+
+internal class OkHttpTest {
+    private fun intercepting(): OkHttpClient {
+        val http = TwinpathHttpClient(TwinpathConnector { budgetPerDay = null }) {
+            tls.roots = Lab.root
+            tls.onlyTheseRoots = true
+        }
+        return OkHttpClient.Builder().addInterceptor(TwinpathInterceptor(http)).readTimeout(5, TimeUnit.SECONDS).build()
+    }
+
+    private fun trust(): X509TrustManager {
+        val store = KeyStore.getInstance(KeyStore.getDefaultType()).apply { load(null) }
+        val root = CertificateFactory.getInstance("X.509").generateCertificate(Lab.root.byteInputStream())
+        store.setCertificateEntry("lab", root)
+        val factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm()).apply { init(store) }
+        return factory.trustManagers.filterIsInstance<X509TrustManager>().single()
+    }
+
+    /** Whose servers stand behind the lab's second gateway, which leads to the web server. */
+    private fun overSockets(): OkHttpClient {
+        val trust = trust()
+        val tls = SSLContext.getInstance("TLS").apply { init(null, arrayOf(trust), null) }
+        return OkHttpClient.Builder()
+            .socketFactory(TwinpathSocketFactory(connector()))
+            .dns(TwinpathDns)
+            .sslSocketFactory(tls.socketFactory, trust)
+            .readTimeout(5, TimeUnit.SECONDS)
+            .build()
+    }
+
+    private fun OkHttpClient.downloadThroughDeath(url: String): Protocol {
+        newCall(Request.Builder().url(url).build()).execute().use { response ->
+            assertEquals(200, response.code)
+            val got = Buffer()
+            while (got.size < 1_500_000) response.body.source().read(got, 65536)
+            Lab.order("wifi blackhole")
+            got.writeAll(response.body.source())
+            assertEquals(Lab.order("hash 3 6000000"), hash(got.readByteArray()))
+            Lab.order("wifi heal")
+            return response.protocol
+        }
+    }
+
+    @Test
+    fun `downloads from any server go on in their middle`() = inLab {
+        val client = intercepting()
+        assertEquals(Protocol.HTTP_1_1, client.downloadThroughDeath("${Lab.http}file?id=ok1&size=6000000&seed=3"))
+        assertEquals(Protocol.HTTP_2, client.downloadThroughDeath("${Lab.https}file?id=ok2&size=6000000&seed=3"))
+    }
+
+    @Test
+    fun `bodies go up and answers are OkHttp's`() = inLab {
+        val client = intercepting()
+        for (size in listOf(1000, 3_000_000)) {
+            val request = Request.Builder().url("${Lab.https}apply?id=ok$size").put(pattern(size).toRequestBody()).build()
+            client.newCall(request).execute().use { assertEquals(200, it.code) }
+            assertEquals("1", Lab.order("applied id=ok$size"))
+        }
+        val moved = Request.Builder().url("${Lab.http}redirect?to=/file?size=10").build()
+        client.newCall(moved).execute().use { response ->
+            assertEquals("/file", response.request.url.encodedPath)
+            assertEquals(10L, response.body.contentLength())
+            assertEquals(10, response.body.bytes().size)
+        }
+    }
+
+    @Test
+    fun `a cancelled call ends at once`() = inLab {
+        val call = intercepting().newCall(Request.Builder().url("${Lab.http}file?size=10&head=20000").build())
+        thread {
+            Thread.sleep(300)
+            call.cancel()
+        }
+        val took = measureTimeMillis { assertThrows(IOException::class.java) { call.execute() } }
+        assertTrue(took in 300..600, "$took ms")
+    }
+
+    @Test
+    fun `behind a gateway whole connections outlive wifi`() = inLab {
+        val client = overSockets()
+        val protocol = client.downloadThroughDeath("${Lab.behind}file?id=ok3&size=6000000&seed=3")
+        assertEquals(Protocol.HTTP_2, protocol)
+        // The same connection serves on.
+        client.newCall(Request.Builder().url("${Lab.behind}file?size=10").build()).execute().use {
+            assertEquals(200, it.code)
+        }
+        assertEquals(1, client.connectionPool.connectionCount())
+        client.connectionPool.evictAll()
+    }
+}
