@@ -22,7 +22,7 @@ public final class TwinpathConnection: Sendable {
     }
 
     /// The next bytes, at most `max`; `nil` once the peer has ended its direction.
-    public func read(upTo max: Int = piece) async throws -> Data? {
+    public func read(upTo max: Int = 65_536) async throws -> Data? {
         let core = core
         return try await pull(max, { try core.tryRead(max: $0) }, { try await core.readable(cancellation: $0) })
     }
@@ -102,7 +102,7 @@ public final class TwinpathConnection: Sendable {
 }
 
 /// What is moved at once.
-public let piece = 64 * 1024
+let piece = 64 * 1024
 
 /// Bytes as they come, in pieces.
 public struct TwinpathBytes: AsyncSequence, Sendable {

@@ -1,14 +1,6 @@
 import Foundation
 internal import TwinpathCore
 
-/// How far a body is.
-public struct Progress: Sendable, Equatable {
-    /// Bytes that were handed over.
-    public let received: Int64
-    /// All there are; `nil` if that is not known.
-    public let total: Int64?
-}
-
 /// What one path has carried of a request and its answer.
 public struct PathUse: Sendable, Equatable {
     public let role: Role
@@ -54,6 +46,14 @@ public struct RequestSummary: Sendable, Equatable {
 /// An answer. Its body is fetched as far as it is taken; what is no longer wanted is not fetched once the answer is gone.
 /// Cancelling a task that reads loses nothing of it. One task at a time reads it.
 public final class TwinpathResponse: Sendable {
+    /// How far a body is.
+    public struct Progress: Sendable, Equatable {
+        /// Bytes that were handed over.
+        public let received: Int64
+        /// All there are; `nil` if that is not known.
+        public let total: Int64?
+    }
+
     private let core: Answer
 
     /// The status, as in 200.
@@ -83,7 +83,7 @@ public final class TwinpathResponse: Sendable {
     }
 
     /// The next bytes of the body, at most `max`; `nil` at its end.
-    public func read(upTo max: Int = piece) async throws -> Data? {
+    public func read(upTo max: Int = 65_536) async throws -> Data? {
         let core = core
         return try await pull(max, { try core.tryRead(max: $0) }, { try await core.readable(cancellation: $0) })
     }

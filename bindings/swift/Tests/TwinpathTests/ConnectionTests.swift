@@ -140,7 +140,10 @@ final class ConnectionTests: LabTestCase {
         try await echo("before")
         Lab.order("wifi blackhole")
         try await echo("after")
-        for connection in connections { try await connection.close() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for connection in connections { group.addTask { try await connection.close() } }
+            try await group.waitForAll()
+        }
     }
 
     func testAThousandConnectionsLeaveNothingBehind() async throws {

@@ -98,13 +98,13 @@ final class ErrorsTests: LabTestCase {
 
     func testTheLogGoesToTheApp() async throws {
         let lines = Lines()
-        try Twinpath.log(.debug) { level, module, line in lines.add("\(level) \(module) \(line)") }
+        try TwinpathLibrary.log(.debug) { level, module, line in lines.add("\(level) \(module) \(line)") }
         let connection = try await connector().toGateway()
         try await connection.write("x")
         while !lines.all.contains(where: { $0.hasPrefix("debug twinpath") }) { try await pause(5) }
-        try Twinpath.log(.off, to: nil)
+        try TwinpathLibrary.log(.off, to: nil)
         try await connection.close()
-        XCTAssertFalse(Twinpath.version.isEmpty)
+        XCTAssertFalse(TwinpathLibrary.version.isEmpty)
     }
 }
 

@@ -29,7 +29,7 @@ final class HTTPTests: LabTestCase {
             XCTAssertEqual(summary.resumes, 1)
             XCTAssertEqual(summary.fetchedAgain, 0)
             XCTAssertEqual(summary.paths.map(\.role), [.primary, .backup])
-            XCTAssertEqual(try response.progress, Progress(received: 6_000_000, total: 6_000_000))
+            XCTAssertEqual(try response.progress, TwinpathResponse.Progress(received: 6_000_000, total: 6_000_000))
             Lab.order("wifi heal")
         }
     }

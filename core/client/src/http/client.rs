@@ -206,8 +206,8 @@ impl ClientBuilder {
         self
     }
 
-    /// With [`ServiceType::Interactive`](crate::ServiceType::Interactive): the time after which a request that may be
-    /// repeated and has no answer goes over the backup as well. Default: 400 ms.
+    /// With [`ServiceType::Interactive`](crate::ServiceType::Interactive): the time after which a request that changes
+    /// nothing, or has an Idempotency-Key, and has no answer goes over the backup as well. Default: 400 ms.
     pub const fn hedge_after(mut self, delay: Duration) -> Self {
         self.hedge_after = delay;
         self

@@ -106,13 +106,13 @@ internal class ErrorsTest {
     @Test
     fun `the log goes to the app`() = inLab {
         val lines = java.util.concurrent.ConcurrentLinkedQueue<String>()
-        Twinpath.log(LogLevel.DEBUG) { level, module, line -> lines.add("$level $module $line") }
+        TwinpathLibrary.log(LogLevel.DEBUG) { level, module, line -> lines.add("$level $module $line") }
         try {
             connector().use { it.toGateway() }.use { it.write(byteArrayOf(1)); it.readExactly(1) }
             while (lines.none { it.startsWith("DEBUG twinpath") }) delay(5)
         } finally {
-            Twinpath.log(LogLevel.OFF, null)
+            TwinpathLibrary.log(LogLevel.OFF, null)
         }
-        assertTrue(Twinpath.version.isNotEmpty())
+        assertTrue(TwinpathLibrary.version.isNotEmpty())
     }
 }

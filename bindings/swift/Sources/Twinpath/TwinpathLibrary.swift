@@ -1,7 +1,7 @@
 internal import TwinpathCore
 
-/// The library itself.
-public enum Twinpath {
+/// The library itself. Not named as its module is, so that `Twinpath.Mode` means what it says.
+public enum TwinpathLibrary {
     /// Its version.
     public static var version: String { TwinpathCore.version() }
 

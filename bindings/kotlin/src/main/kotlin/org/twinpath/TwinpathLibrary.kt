@@ -20,7 +20,7 @@ public enum class LogLevel {
 }
 
 /** The library itself. */
-public object Twinpath {
+public object TwinpathLibrary {
     /** Its version. */
     public val version: String get() = version()
 
