@@ -223,7 +223,10 @@ impl Answer {
     /// Fetches no more of it. Whoever waits is told.
     pub fn stop(&self) -> Result<(), Failure> {
         self.fetching.abort();
-        self.body.lock().end.get_or_insert_with(|| Err(Failure::closed()));
+        self.body
+            .lock()
+            .end
+            .get_or_insert_with(|| Err(Failure::closed()));
         self.body.readable.raise();
         Ok(())
     }
