@@ -170,8 +170,21 @@ impl Twinpath {
 
     /// Sends SIGTERM.
     pub async fn terminate(&self) {
-        let id = self.id();
-        let line = format!("kill -TERM {id}");
+        self.signal("TERM").await;
+    }
+
+    /// Freezes it, as systems do with apps in the background.
+    pub async fn freeze(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Has a frozen one go on.
+    pub async fn thaw(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.id());
         let sent = Command::new("sh").args(["-c", &line]).status().await;
         assert!(sent.unwrap().success(), "the signal was not sent");
     }

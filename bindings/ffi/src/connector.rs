@@ -58,6 +58,21 @@ impl Connector {
         .await
     }
 
+    /// Lets go of all paths until it is resumed; sessions with gateways stay, for the time to live.
+    pub fn suspend(&self) -> Result<(), Failure> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        self.inner.suspend();
+        Ok(())
+    }
+
+    /// Takes paths again: sessions go on where they were.
+    pub fn resume(&self) -> Result<(), Failure> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        Ok(self.inner.resume()?)
+    }
+
     /// What may be spent, and what was.
     pub fn budget(&self) -> Result<Budget, Failure> {
         let budget = self.inner.budget();

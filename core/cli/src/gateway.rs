@@ -77,6 +77,10 @@ struct Bounds {
     /// End a session whose client was not heard for this long [default: 7440].
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     idle_timeout: Option<u64>,
+    /// Hold a session whose client has no path for this long at most; clients ask for their time
+    /// within it, as an app does that goes to the background [default: 60].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=1800))]
+    max_ttl: Option<u64>,
     /// What a session may have under way in each direction: a number of bytes as above, from
     /// 16 KiB to 16 MiB. More is of use on paths both long and fast [default: 4 MiB].
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
@@ -223,6 +227,9 @@ fn build(args: &Args, limits: Limits) -> Result<Forwarder, Failure> {
     if let Some(bytes) = args.bounds.window {
         builder = builder.window(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
+    if let Some(seconds) = args.bounds.max_ttl {
+        builder = builder.ttl_max(Duration::from_secs(seconds));
+    }
     for Endpoint { host, port } in &args.join_address {
         builder = builder.join_address(host, *port);
     }
@@ -334,6 +341,7 @@ mod tests {
             "--max-buffers=64M",
             "--idle-timeout=60",
             "--window=16000k",
+            "--max-ttl=1800",
         ]);
         let args = args.unwrap();
         let limits = args.bounds.limits();
@@ -344,6 +352,7 @@ mod tests {
         assert_eq!(limits.buffers, 64_000_000);
         assert_eq!(limits.idle, Duration::from_secs(60));
         assert_eq!(args.bounds.window, Some(16_000_000));
+        assert_eq!(args.bounds.max_ttl, Some(1800));
         assert_eq!(descriptors_needed(&limits), 60 + 6_000);
         for wrong in [
             "--max-per-address=0",
@@ -352,6 +361,7 @@ mod tests {
             "--max-buffers=lots",
             "--idle-timeout=0",
             "--window=1.5M",
+            "--max-ttl=1801",
         ] {
             assert!(parse(&[wrong]).is_none(), "{wrong}");
         }

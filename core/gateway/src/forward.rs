@@ -250,6 +250,12 @@ impl ForwarderBuilder {
         self
     }
 
+    /// The longest time for which a session outlives its last leg: clients ask for theirs, within it. Default 60 s.
+    pub fn ttl_max(mut self, ttl: Duration) -> Self {
+        self.config.ttl_max = ttl;
+        self
+    }
+
     /// How far the window of a session may grow, in bytes. Default 4 MiB.
     pub fn window(mut self, bytes: u32) -> Self {
         self.config.window = bytes;

@@ -17,6 +17,7 @@ mod kernel_calm;
 mod kernel_failover;
 mod kernel_many;
 mod leases;
+mod lifecycle;
 mod matrix;
 mod mptcp_command;
 mod opening;

@@ -30,6 +30,18 @@ public final class TwinpathConnector: Sendable {
         return TwinpathConnection(try await cancellable { try await core.connect(target: target, cancellation: $0) })
     }
 
+    /// Lets go of all paths until ``resume()``: for an app that goes to the background. Connections to gateways stay for
+    /// the time to live (``TwinpathOptions/timeToLive``, as far as the gateway allows it), and what is written waits;
+    /// connections to other servers are left alone.
+    public func suspend() throws {
+        try translated { try core.suspend() }
+    }
+
+    /// Takes paths again, over the interfaces as they are now: connections to gateways go on where they were.
+    public func resume() throws {
+        try translated { try core.resume() }
+    }
+
     /// What may be spent on the backup, and what was.
     public var budget: Budget {
         get throws {

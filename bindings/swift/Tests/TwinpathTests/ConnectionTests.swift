@@ -119,6 +119,25 @@ final class ConnectionTests: LabTestCase {
         while openSockets() > before { try await pause(5) }
     }
 
+    func testASuspendedConnectionGoesOnWhenItIsResumed() async throws {
+        let connector = try connector()
+        let connection = try await connector.toGateway()
+        try await connection.write("before")
+        _ = try await connection.read(exactly: 6)
+        try connector.suspend()
+        while try connection.stats.paths.contains(where: \.isUp) { try await pause(5) }
+        // What was on its way then.
+        try await pause(300)
+        let before = Lab.order("wifi payload")
+        try await connection.write("later")
+        try await pause(500)
+        XCTAssertEqual(before, Lab.order("wifi payload"))
+        try connector.resume()
+        let later = try await connection.read(exactly: 5)
+        XCTAssertEqual(later, Data("later".utf8))
+        try await connection.close()
+    }
+
     func testTwoHundredConnectionsSurviveWifiFallingSilent() async throws {
         let connector = try connector()
         let connections = try await withThrowingTaskGroup(of: TwinpathConnection.self) { group in

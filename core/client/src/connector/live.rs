@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use twinpath_proto::{DialError, DialTarget, JoinAddress, Role};
+use twinpath_proto::{DialError, DialTarget, JoinAddress, PathChange, Role};
 use twinpath_socket::{ConnectOptions, Interface, Mandate, tune};
 
 use super::builder::Options;
@@ -51,6 +51,7 @@ pub(super) struct State {
     bound: [Option<Bound>; 2],
     spare: Option<Spare>,
     pub(super) known: Known,
+    suspended: bool,
 }
 
 /// The address at this end of a leg.
@@ -129,6 +130,7 @@ impl Live {
             bound,
             spare: None,
             known: Known::default(),
+            suspended: false,
         };
         Arc::new(Self {
             options,
@@ -231,7 +233,7 @@ impl Live {
 impl Watched for Live {
     fn refresh(self: Arc<Self>, interfaces: &[Interface], mandate: &Mandate) {
         let mut state = self.lock();
-        let Some(shared) = state.shared.upgrade() else {
+        let Some(shared) = state.shared.upgrade().filter(|_| !state.suspended) else {
             return;
         };
         let plan = state
@@ -281,6 +283,48 @@ impl Watched for Live {
             shared.with(|_, _| ());
         }
     }
+
+    fn suspend(&self) {
+        let mut state = self.lock();
+        state.suspended = true;
+        state.spare = None;
+        let shared = state.shared.upgrade();
+        drop(state);
+        let Some(shared) = shared else {
+            return;
+        };
+        shared.with(|state, now| {
+            for role in Role::ALL {
+                state.session.path_available(role, false, now);
+                state.session.path_changed(role, PathChange::Gone, now);
+            }
+        });
+    }
+
+    fn resume(self: Arc<Self>, interfaces: &[Interface], mandate: &Mandate) {
+        let mut state = self.lock();
+        let was_suspended = std::mem::take(&mut state.suspended);
+        let Some(shared) = state.shared.upgrade().filter(|_| was_suspended) else {
+            return;
+        };
+        let plan = state
+            .plan
+            .again(&self.options, &self.target, interfaces, mandate);
+        let paths = Role::ALL.map(|role| (role, plan.path(role).map(|path| Arc::new(path.info()))));
+        (state.plan, state.bound) = (plan, [None, None]);
+        drop(state);
+        shared.with(|state, now| {
+            for (role, path) in paths {
+                let is_there = path.is_some();
+                state.record.name_path(role, path);
+                if is_there {
+                    state.session.path_available(role, true, now);
+                    state.session.path_changed(role, PathChange::Back, now);
+                }
+            }
+        });
+        self.look_ahead(&shared);
+    }
 }
 
 impl Drop for Live {
@@ -296,7 +340,9 @@ pub(super) struct LegSource(pub(super) Arc<Live>);
 impl LegDialer for LegSource {
     fn dial(&self, role: Role, target: DialTarget) -> BoxFuture<Result<DialedLeg, DialFailure>> {
         let live = Arc::clone(&self.0);
-        let path = live.lock().plan.path(role).cloned();
+        let state = live.lock();
+        let path = state.plan.path(role).filter(|_| !state.suspended).cloned();
+        drop(state);
         let Some(path) = path else {
             let source = io::Error::new(
                 io::ErrorKind::NotFound,

@@ -185,6 +185,27 @@ impl Connector {
         self.watch.nudge();
     }
 
+    /// Lets go of all paths until [`resume`](Self::resume): for an app that goes to the background, where the system
+    /// closes its sockets anyway. Sessions with gateways stay as they are, without a leg and without a timer but the time
+    /// to live ([`ConnectorBuilder::ttl`], as far as the gateway allows it); what is written waits. Connections to other
+    /// servers cannot outlive their path, and are left alone.
+    pub fn suspend(&self) {
+        log::info!("suspended: paths are let go of");
+        self.watch.suspend();
+    }
+
+    /// Takes paths again after [`suspend`](Self::suspend): each session is joined anew, over the interfaces as they are
+    /// now, and goes on where it was. One that the gateway holds no more ends with an error that tells what had arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Interface`] if the interfaces cannot be listed; then it may be called again.
+    pub fn resume(&self) -> Result<(), ConnectError> {
+        self.watch.resume()?;
+        log::info!("resumed");
+        Ok(())
+    }
+
     /// Takes the leases for the backup once the first handshake has left: they take about a millisecond.
     async fn hold_meanwhile(
         &self,

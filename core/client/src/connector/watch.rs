@@ -22,6 +22,12 @@ pub(super) trait Watched: Send + Sync {
 
     /// Has it look at the budget again.
     fn nudge(&self);
+
+    /// Lets go of its paths until it is resumed, if it can do without.
+    fn suspend(&self) {}
+
+    /// Takes paths again, among the interfaces as they are now.
+    fn resume(self: Arc<Self>, _interfaces: &[Interface], _mandate: &Mandate) {}
 }
 
 /// Knows what lives of a connector: its sessions, and what is over kernel MPTCP.
@@ -38,6 +44,7 @@ struct State {
     /// What the watcher told last, while it runs.
     latest: Option<Arc<[Interface]>>,
     running: bool,
+    suspended: bool,
 }
 
 impl Watch {
@@ -101,7 +108,12 @@ impl Watch {
     }
 
     fn tell(&self, interfaces: &Arc<[Interface]>) {
-        self.lock().latest = Some(Arc::clone(interfaces));
+        let mut state = self.lock();
+        state.latest = Some(Arc::clone(interfaces));
+        if state.suspended {
+            return;
+        }
+        drop(state);
         let mandate = self.mandate(interfaces);
         for live in self.lives() {
             live.refresh(interfaces, &mandate);
@@ -114,6 +126,31 @@ impl Watch {
         if self.budget.set_roaming(roaming) {
             self.nudge();
         }
+    }
+
+    /// Has all sessions let go of their paths.
+    pub(super) fn suspend(&self) {
+        self.lock().suspended = true;
+        for live in self.lives() {
+            live.suspend();
+        }
+    }
+
+    /// Has all sessions take paths again.
+    pub(super) fn resume(&self) -> Result<(), InterfaceError> {
+        // What the watcher told last may be from before the app was frozen.
+        let interfaces: Arc<[Interface]> = twinpath_socket::interfaces()?.into();
+        let mut state = self.lock();
+        state.suspended = false;
+        if state.latest.is_some() {
+            state.latest = Some(Arc::clone(&interfaces));
+        }
+        drop(state);
+        let mandate = self.mandate(&interfaces);
+        for live in self.lives() {
+            live.resume(&interfaces, &mandate);
+        }
+        Ok(())
     }
 
     /// Has all drivers look at the budget again.

@@ -31,6 +31,20 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
         return TwinpathConnection(translated { ffi.connect(target, null) })
     }
 
+    /**
+     * Lets go of all paths until [resume]: for an app that goes to the background. Connections to gateways stay for the time
+     * to live ([TwinpathOptions.timeToLive], as far as the gateway allows it), and what is written waits; connections to
+     * other servers are left alone.
+     */
+    public fun suspend() {
+        translated { ffi.suspend() }
+    }
+
+    /** Takes paths again, over the interfaces as they are now: connections to gateways go on where they were. */
+    public fun resume() {
+        translated { ffi.resume() }
+    }
+
     /** What may be spent on the backup, and what was. */
     public val budget: Budget
         get() = translated { ffi.budget() }.let { Budget(it.perDay?.toLong(), it.used.toLong(), it.remaining?.toLong()) }

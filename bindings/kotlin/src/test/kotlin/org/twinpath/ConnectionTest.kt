@@ -156,6 +156,26 @@ internal class ConnectionTest {
     }
 
     @Test
+    fun `a suspended connection goes on when it is resumed`() = inLab {
+        connector().use { connector ->
+            connector.toGateway().use { connection ->
+                connection.write("before".toByteArray())
+                connection.readExactly(6)
+                connector.suspend()
+                while (connection.stats.paths.any { it.isUp }) delay(5)
+                // What was on its way then.
+                delay(300)
+                val before = Lab.order("wifi payload")
+                connection.write("later".toByteArray())
+                delay(500)
+                assertEquals(before, Lab.order("wifi payload"))
+                connector.resume()
+                assertEquals("later", connection.readExactly(5).decodeToString())
+            }
+        }
+    }
+
+    @Test
     fun `closing from elsewhere ends what waits`() = inLab {
         val connection = connector().use { it.toGateway() }
         val reading = async { failure { connection.read() } }
