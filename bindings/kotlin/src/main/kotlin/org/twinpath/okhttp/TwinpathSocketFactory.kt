@@ -3,8 +3,7 @@ package org.twinpath.okhttp
 import java.net.InetAddress
 import java.net.Socket
 import java.net.UnknownHostException
-import java.util.concurrent.ConcurrentHashMap
-import java.util.concurrent.atomic.AtomicInteger
+import java.security.MessageDigest
 import javax.net.SocketFactory
 import okhttp3.Dns
 import org.twinpath.TwinpathConnector
@@ -41,14 +40,12 @@ public class TwinpathSocketFactory(private val connector: TwinpathConnector) : S
  * takes two hosts with one address for one server.
  */
 public object TwinpathDns : Dns {
-    private val places = ConcurrentHashMap<String, Int>()
-    private val next = AtomicInteger(1)
+    // Of 100::/64, where nothing is (RFC 6666).
+    private val nowhere = byteArrayOf(1, 0, 0, 0, 0, 0, 0, 0)
 
     override fun lookup(hostname: String): List<InetAddress> {
         if (hostname.isEmpty()) throw UnknownHostException("there is no host name")
-        val place = places.computeIfAbsent(hostname) { next.getAndIncrement() }
-        // Of 240.0.0.0/4, which is no network (RFC 1112 §4).
-        val address = byteArrayOf(0xF0.toByte(), (place shr 16).toByte(), (place shr 8).toByte(), place.toByte())
-        return listOf(InetAddress.getByAddress(hostname, address))
+        val hash = MessageDigest.getInstance("SHA-256").digest(hostname.lowercase().toByteArray())
+        return listOf(InetAddress.getByAddress(hostname, nowhere + hash.copyOf(8)))
     }
 }

@@ -114,4 +114,13 @@ internal class OkHttpTest {
         assertEquals(1, client.connectionPool.connectionCount())
         client.connectionPool.evictAll()
     }
+
+    @Test
+    fun `every name has a place of its own and keeps its name`() {
+        val names = List(1000) { "host$it.example" }
+        val places = names.map { TwinpathDns.lookup(it).single() }
+        assertEquals(names, places.map { it.hostName })
+        assertEquals(names.size, places.map { it.hostAddress }.toSet().size)
+        assertEquals(places[7], TwinpathDns.lookup("HOST7.example").single())
+    }
 }
