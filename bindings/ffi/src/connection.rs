@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use twinpath::{Monitor, ReadHalf, WriteHalf};
 
 use crate::connector::run;
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::events::Events;
 use crate::runtime;
 use crate::stats::{Stats, Summary};
@@ -16,6 +16,8 @@ use crate::wait::{Cancellation, Signal};
 
 /// No read gives more at once.
 const LARGEST_READ: usize = 1024 * 1024;
+/// No write takes more at once.
+const LARGEST_WRITE: usize = 16 * 1024 * 1024;
 
 /// What a read gives at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
@@ -112,6 +114,7 @@ impl Connection {
             return Err(Failure::closed());
         };
         let mut cx = Context::from_waker(self.writable.waker());
+        let data = &data[..data.len().min(LARGEST_WRITE)];
         let mut accepted = 0;
         while accepted < data.len() {
             match Pin::new(&mut *half).poll_write(&mut cx, &data[accepted..]) {
@@ -128,8 +131,7 @@ impl Connection {
         if accepted > 0 {
             self.writable.pass_on();
         }
-        u32::try_from(accepted)
-            .map_err(|_| Failure::new(Kind::InvalidInput, "more than 4 GB in one write"))
+        Ok(u32::try_from(accepted).unwrap_or(u32::MAX))
     }
 
     /// Waits until there may be room for more. Nothing is lost when this is given up.
@@ -199,7 +201,7 @@ impl Connection {
         Ok(Events::of(self.monitor.events()))
     }
 
-    /// After [`Kind::Interrupted`], towards a server that is no gateway: a new connection to the same server, over the
+    /// After [`Kind::Interrupted`](crate::Kind::Interrupted), towards a server that is no gateway: a new connection to the same server, over the
     /// path that answers.
     pub async fn fresh_leg(
         &self,

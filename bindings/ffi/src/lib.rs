@@ -8,7 +8,8 @@
 //! `try_write` and `writable`, `try_next` and `ready`. So a wait can be cancelled at any moment, by dropping its future
 //! (Kotlin) or with a [`Cancellation`] (Swift, whose tasks do not tell Rust), and no byte and no event is lost.
 //!
-//! Everything runs in a runtime of the library's own, never on the thread of the caller.
+//! What takes time, sockets and timers included, happens in a runtime of the library's own. A caller's thread copies its
+//! own bytes, and nothing else.
 
 #![allow(
     clippy::needless_pass_by_value,

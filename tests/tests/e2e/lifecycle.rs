@@ -57,6 +57,38 @@ fn a_suspended_connection_uses_no_path_and_goes_on_when_it_is_resumed() {
 }
 
 #[test]
+fn one_that_is_suspended_while_it_is_made_uses_no_path_either() {
+    Scene::before(Service::Echo).play(async |scene| {
+        // Before the gateway's answer, while the backup is dialled, and when it has just joined.
+        for delay in [0, 15, 30, 60, 90, 130] {
+            let connector = scene.connector().standby(Standby::Warm).build().unwrap();
+            let address = scene.address().to_string();
+            let connection = soon("the connect", connector.connect(&address)).await;
+            let mut client = Client::new(connection.unwrap());
+            client.connection.write_all(b"early").await.unwrap();
+            sleep(ms(delay)).await;
+            connector.suspend();
+            // What was on its way then.
+            sleep(ms(400)).await;
+            for leg in LEGS {
+                scene.until(leg, 0.0).await;
+            }
+            let before = [scene.wifi().counters(), scene.cellular().counters()];
+            sleep(ms(700)).await;
+            scene.wifi().assert_payload_since(&before[0], 0);
+            scene.cellular().assert_payload_since(&before[1], 0);
+            connector.resume().unwrap();
+            let mut echo = [0; 5];
+            let reading = client.connection.read_exact(&mut echo);
+            soon("the echo", reading).await.unwrap();
+            assert_eq!(&echo, b"early", "after {delay} ms");
+            client.chat("after").await;
+            client.close().await;
+        }
+    });
+}
+
+#[test]
 fn one_that_is_suspended_for_longer_than_it_lives_ends_typed() {
     Scene::before(Service::Echo).play(async |scene| {
         let builder = scene.connector().ttl(Duration::from_secs(2));

@@ -57,6 +57,8 @@ pub struct Answer {
     body: Arc<Body>,
     fetching: AbortHandle,
     received: AtomicU64,
+    /// One is saved after the other: what was given up may still be at its last write.
+    saving: tokio::sync::Mutex<()>,
 }
 
 /// What has come of a body and was not taken yet.
@@ -170,6 +172,7 @@ impl Answer {
             body,
             fetching: fetching.abort_handle(),
             received: AtomicU64::new(0),
+            saving: tokio::sync::Mutex::default(),
         })
     }
 
@@ -256,6 +259,7 @@ impl Drop for Saving {
 
 impl Answer {
     async fn append(&self, path: PathBuf, stop: Arc<Cancellation>) -> Result<u64, Failure> {
+        let _turn = self.saving.lock().await;
         let mut file = OpenOptions::new()
             .append(true)
             .create(true)

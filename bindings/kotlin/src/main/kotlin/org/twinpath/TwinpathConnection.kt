@@ -5,6 +5,7 @@ import java.nio.ByteBuffer
 import kotlin.coroutines.coroutineContext
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
@@ -44,7 +45,8 @@ public class TwinpathConnection internal constructor(private val ffi: Connection
     /**
      * Writes all of it: waits until the connection has accepted it, not until it has arrived.
      *
-     * @throws WriteCancelledException if the caller was cancelled meanwhile.
+     * @throws WriteCancelledException if the caller was cancelled meanwhile; after a timeout of `withTimeout` that throws
+     * what it always does, and [TwinpathStats.written] tells what was accepted.
      * @throws TwinpathException if the connection broke.
      */
     public suspend fun write(bytes: ByteArray, offset: Int = 0, length: Int = bytes.size - offset) {
@@ -66,6 +68,9 @@ public class TwinpathConnection internal constructor(private val ffi: Connection
                     }
                 }
             }
+        } catch (late: TimeoutCancellationException) {
+            // `withTimeout` knows its own exception only.
+            throw late
         } catch (cancelled: CancellationException) {
             throw WriteCancelledException(accepted, cancelled)
         }

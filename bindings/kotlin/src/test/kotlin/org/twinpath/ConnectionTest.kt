@@ -141,6 +141,17 @@ internal class ConnectionTest {
     }
 
     @Test
+    fun `a write that times out gives what timeouts give`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val data = pattern(32_000_000)
+            assertNull(withTimeoutOrNull(300) { connection.write(data) })
+            val size = connection.stats.written.toInt()
+            assertTrue(size in 1 until data.size, "$size")
+            assertEquals(hash(data.copyOf(size)), hash(connection.readExactly(size)))
+        }
+    }
+
+    @Test
     fun `a cancelled connect leaves nothing open`() = inLab {
         Lab.order("wifi blackhole")
         Lab.order("cellular blackhole")

@@ -49,9 +49,11 @@ internal class HttpTest {
         try {
             client().use { client ->
                 client.get("${Lab.https}file?size=8000000&seed=5").use { response ->
-                    val saving = launch { response.saveTo(file) }
-                    while (file.length() < 2_000_000) kotlinx.coroutines.delay(5)
-                    saving.cancelAndJoin()
+                    for (size in 500_000L..6_000_000L step 500_000L) {
+                        val saving = launch { response.saveTo(file) }
+                        while (file.length() < size) kotlinx.coroutines.delay(1)
+                        saving.cancelAndJoin()
+                    }
                     response.saveTo(file)
                 }
             }

@@ -53,8 +53,9 @@ public class TwinpathInterceptor(private val client: TwinpathHttpClient) : Inter
         val spooled = Spooled.of(request)
         val response = try {
             waiting(call, limit) { client.send(request.over(spooled.body)) }
-        } finally {
+        } catch (failure: Throwable) {
             spooled.delete()
+            throw failure
         }
         val protocol = if (response.version == "HTTP/2.0") Protocol.HTTP_2 else Protocol.HTTP_1_1
         val headers = Headers.Builder().apply { response.headers.forEach { addUnsafeNonAscii(it.name, it.value) } }.build()
@@ -64,7 +65,7 @@ public class TwinpathInterceptor(private val client: TwinpathHttpClient) : Inter
             .code(response.status)
             .message("")
             .headers(headers)
-            .body(Body(response, headers["content-type"]?.toMediaTypeOrNull(), call, limit))
+            .body(Body(response, headers["content-type"]?.toMediaTypeOrNull(), call, limit, spooled))
             .build()
     }
 }
@@ -91,8 +92,14 @@ private class Spooled(val body: RequestBody, private val file: File?) {
                 return Spooled(RequestBody.Bytes(buffer.readByteArray()), null)
             }
             val file = File.createTempFile("twinpath", null)
-            file.sink().buffer().use(body::writeTo)
-            return Spooled(RequestBody.OfFile(file), file)
+            val spooled = Spooled(RequestBody.OfFile(file), file)
+            try {
+                file.sink().buffer().use(body::writeTo)
+            } catch (failure: Throwable) {
+                spooled.delete()
+                throw failure
+            }
+            return spooled
         }
 
         const val LARGEST_IN_MEMORY = 1024L * 1024
@@ -104,6 +111,8 @@ private class Body(
     private val type: MediaType?,
     private val call: Call,
     private val limit: Duration,
+    /** Needed until the answer is over: it may be asked for again. */
+    private val spooled: Spooled,
 ) : ResponseBody() {
     private val source: BufferedSource = object : Source {
         override fun read(sink: Buffer, byteCount: Long): Long {
@@ -116,7 +125,10 @@ private class Body(
 
         override fun timeout() = Timeout.NONE
 
-        override fun close() = response.close()
+        override fun close() {
+            response.close()
+            spooled.delete()
+        }
     }.buffer()
 
     override fun contentType() = type
