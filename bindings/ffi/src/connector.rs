@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 
 use crate::connection::Connection;
 use crate::error::Failure;
+use crate::legs::{CellularUse, LeasingDialer, LegDialer, PlatformDialer};
 use crate::options::ConnectorOptions;
 use crate::runtime;
 use crate::wait::{Cancellation, give_up};
@@ -41,6 +42,32 @@ impl Connector {
         let runtime = runtime::handle()?;
         let _inside = runtime.enter();
         let inner = options.builder()?.build()?;
+        Ok(Arc::new(Self { inner }))
+    }
+
+    /// A connector with these options, whose legs the platform opens.
+    #[uniffi::constructor]
+    pub fn with_dialer(
+        options: ConnectorOptions,
+        dialer: Arc<dyn LegDialer>,
+    ) -> Result<Arc<Self>, Failure> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        let dialer = PlatformDialer::new(dialer);
+        let inner = options.builder()?.dialer(dialer).build()?;
+        Ok(Arc::new(Self { inner }))
+    }
+
+    /// A connector with these options, which tells of its use of cellular.
+    #[uniffi::constructor]
+    pub fn with_cellular_use(
+        options: ConnectorOptions,
+        cellular: Arc<dyn CellularUse>,
+    ) -> Result<Arc<Self>, Failure> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        let dialer = LeasingDialer::new(cellular);
+        let inner = options.builder()?.dialer(dialer).build()?;
         Ok(Arc::new(Self { inner }))
     }
 

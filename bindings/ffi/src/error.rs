@@ -2,6 +2,7 @@
 
 use std::io;
 
+#[cfg(feature = "http")]
 use twinpath::http::Error as HttpError;
 use twinpath::{BuildError, ConnectError, ErrorKind, Interrupted};
 
@@ -157,6 +158,7 @@ impl From<BuildError> for Failure {
     }
 }
 
+#[cfg(feature = "http")]
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         Self::new(error.kind().into(), error.to_string())

@@ -20,9 +20,12 @@ mod connection;
 mod connector;
 mod error;
 mod events;
+#[cfg(feature = "http")]
 mod http;
+mod legs;
 mod logging;
 mod names;
+mod networks;
 mod options;
 mod runtime;
 mod stats;
@@ -32,12 +35,15 @@ pub use connection::{Connection, ReadOutcome};
 pub use connector::{Budget, Connector};
 pub use error::{Failure, Interruption, Kind};
 pub use events::{Event, Events};
+#[cfg(feature = "http")]
 pub use http::{
     Answer, Head, Header, HttpClient, HttpOptions, PathUse, Payload, Progress, Request,
     RequestSummary, TlsOptions,
 };
+pub use legs::{CellularUse, LegDialer, LegFacts, LegInterface, LegTarget, Pipe, PlatformLeg};
 pub use logging::{LogLevel, LogSink, set_log_sink};
 pub use names::{Cost, InterfaceKind, Mode, Peer, Role, Service, Standby};
+pub use networks::{Families, Network, set_networks, set_proxy_mandated};
 pub use options::{ConnectorOptions, InterfaceChoice, PeerRule};
 pub use stats::{PathName, PathStats, PathSummary, Protection, Stats, Summary, UnprotectedTime};
 pub use wait::Cancellation;

@@ -178,3 +178,14 @@ impl From<twinpath::Cost> for Cost {
         }
     }
 }
+
+impl From<Cost> for twinpath::Cost {
+    fn from(cost: Cost) -> Self {
+        match cost {
+            Cost::Unmetered => Self::Unmetered,
+            Cost::Metered => Self::Metered,
+            Cost::Roaming => Self::Roaming,
+            Cost::Unknown => Self::Unknown,
+        }
+    }
+}

@@ -95,7 +95,9 @@ pub use twinpath_proto::{
     FailoverReason, LegDownReason, Refusal, ResetCode, Role, ServiceType, SessionError, Standby,
     UnprotectedReason,
 };
-pub use twinpath_socket::{Cost, Interface, InterfaceKind};
+pub use twinpath_socket::{
+    Cost, DefaultRoute, Interface, InterfaceKind, feed_interfaces, feed_proxy, unfeed_interfaces,
+};
 
 /// The example of the README, so that it keeps compiling.
 #[cfg(doctest)]

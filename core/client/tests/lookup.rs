@@ -88,7 +88,7 @@ impl Dialer for Names {
     fn dial(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<LegStream>> {
         let _ = self.dialled.send((path.role(), target.clone()));
         let gateway = self.gateway;
-        Box::pin(async move { TcpStream::connect(gateway).await.map(LegStream::Tcp) })
+        Box::pin(async move { TcpStream::connect(gateway).await.map(LegStream::from) })
     }
 
     fn look_up(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<Vec<SocketAddr>>> {

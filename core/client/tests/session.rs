@@ -68,7 +68,7 @@ impl LegDialer for Paths {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            Ok(DialedLeg::new(LegStream::Tcp(stream), None))
+            Ok(DialedLeg::new(LegStream::from(stream), None))
         })
     }
 }

@@ -16,7 +16,12 @@ public final class TwinpathConnector: Sendable {
     let core: Connector
 
     public init(_ options: TwinpathOptions = .handover) throws {
-        core = try translated { try Connector(options: options.core()) }
+        core = try translated {
+            switch options.dialer {
+            case nil: try Connector(options: options.core())
+            case let dialer?: try Connector.withDialer(options: options.core(), dialer: CalledDialer(dialer))
+            }
+        }
     }
 
     /// Connects. When the task is cancelled, nothing stays open.

@@ -144,3 +144,26 @@ extension TwinpathError.Kind {
         }
     }
 }
+
+extension TwinpathError.Kind {
+    var core: TwinpathCore.Kind {
+        switch self {
+        case .invalidInput: .invalidInput
+        case .noInterface: .noInterface
+        case .nameNotFound: .nameNotFound
+        case .refused: .refused
+        case .unreachable: .unreachable
+        case .timedOut: .timedOut
+        case .notPermitted: .notPermitted
+        case .notAGateway: .notAGateway
+        case .gatewayRefused: .gatewayRefused
+        case .pinMismatch: .pinMismatch
+        case .interrupted: .interrupted
+        case .reset: .reset
+        case .protocolError: .protocol
+        case .closed: .closed
+        case .unsupported: .unsupported
+        case .other: .other
+        }
+    }
+}

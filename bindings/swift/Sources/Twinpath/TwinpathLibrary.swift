@@ -12,6 +12,17 @@ public enum TwinpathLibrary {
     ) throws {
         try translated { try setLogSink(sink: sink.map(Forward.init), level: level.core) }
     }
+
+    /// Takes these networks for all that there are, until it is called again; if `nil`, the system is asked. For
+    /// platforms that tell an app more than a library: connections go on over what has come, and leave what is gone.
+    public static func setNetworks(_ networks: [TwinpathNetwork]?) throws {
+        try translated { try TwinpathCore.setNetworks(networks: networks?.map(\.core)) }
+    }
+
+    /// Says whether the device mandates a proxy for all traffic: then connections take the system's route.
+    public static func setProxyMandated(_ isMandated: Bool) throws {
+        try translated { try TwinpathCore.setProxyMandated(isMandated: isMandated) }
+    }
 }
 
 private final class Forward: LogSink {

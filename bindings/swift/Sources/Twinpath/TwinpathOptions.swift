@@ -38,6 +38,8 @@ public struct TwinpathOptions: Sendable {
     public var connectTimeout: Duration?
     /// For how long a gateway keeps a session when no path leads to it; as the gateway has it if `nil`.
     public var timeToLive: Duration?
+    /// Opens the legs instead of the library; `nil`, as it should be on nearly every platform, for the library's own.
+    public var dialer: (any LegDialer)?
 
     public init() {}
 

@@ -167,6 +167,15 @@ extension Cost {
         case .unknown: self = .unknown
         }
     }
+
+    var core: TwinpathCore.Cost {
+        switch self {
+        case .unmetered: .unmetered
+        case .metered: .metered
+        case .roaming: .roaming
+        case .unknown: .unknown
+        }
+    }
 }
 
 extension LogLevel {

@@ -7,9 +7,8 @@ final class ErrorsTests: LabTestCase {
     private func connecting(
         _ host: String, _ port: Int, _ change: (inout TwinpathOptions) -> Void = { _ in }
     ) async -> TwinpathError? {
-        var options = TwinpathOptions()
-        change(&options)
-        return await failure { [options] in try await TwinpathConnection.connect(to: host, port: port, options: options) }
+        let options = anyServer(change)
+        return await failure { try await TwinpathConnection.connect(to: host, port: port, options: options) }
     }
 
     func testEveryWayToFailHasItsKindAndWords() async throws {
@@ -64,9 +63,10 @@ final class ErrorsTests: LabTestCase {
 
     func testALostPathTowardsAnyServerTellsWhatArrivedAndGivesAFreshLeg() async throws {
         let web = try XCTUnwrap(URLComponents(string: Lab.http))
-        var options = TwinpathOptions()
-        options.mode = .plainPair
-        options.budgetPerDay = nil
+        let options = anyServer {
+            $0.mode = .plainPair
+            $0.budgetPerDay = nil
+        }
         let connection = try await TwinpathConnection.connect(to: web.host!, port: web.port!, options: options)
         let request = Data("GET /file?size=9000000&seed=1 HTTP/1.1\r\nhost: x\r\n\r\n".utf8)
         try await connection.write(request)
@@ -75,7 +75,8 @@ final class ErrorsTests: LabTestCase {
         let lost = await failure { while try await connection.read() != nil {} }
         XCTAssertEqual(lost?.kind, .interrupted)
         XCTAssertEqual(lost?.interruption?.role, .primary)
-        XCTAssertEqual(lost?.interruption?.acknowledged, Int64(request.count))
+        // The kernel knows, of a socket of the library.
+        XCTAssertEqual(lost?.interruption?.acknowledged, legs == nil ? Int64(request.count) : nil)
         XCTAssertGreaterThanOrEqual(lost?.interruption?.read ?? 0, 2_000_000)
         let fresh = try await connection.freshLeg()
         try await fresh.write(request)

@@ -5,9 +5,10 @@ import XCTest
 
 final class HTTPTests: LabTestCase {
     private func client() throws -> TwinpathHTTPClient {
-        var connecting = TwinpathOptions.handover
-        connecting.standby = .cold
-        connecting.budgetPerDay = nil
+        let connecting = anyServer {
+            $0.standby = .cold
+            $0.budgetPerDay = nil
+        }
         var options = TwinpathHTTPOptions()
         options.tls.roots = Lab.root
         options.tls.onlyTheseRoots = true
@@ -82,7 +83,7 @@ final class HTTPTests: LabTestCase {
     }
 
     func testWhoIsNotTrustedIsNotTalkedTo() async throws {
-        let client = try TwinpathHTTPClient(TwinpathConnector())
+        let client = try TwinpathHTTPClient(TwinpathConnector(anyServer()))
         let refused = await failure { try await client.get("\(Lab.https)file?size=10") }
         XCTAssertEqual(refused?.kind, .notPermitted)
     }

@@ -61,15 +61,29 @@ class LabTestCase: XCTestCase {
     }
 }
 
+/// Who opens the legs in all tests: the library, or something else that the environment asks for.
+let legs: (any LegDialer)? =
+    ProcessInfo.processInfo.environment["TWINPATH_TEST_LEGS"] == "injected" ? PosixDialer() : nil
+
+/// Options for any server.
+func anyServer(_ change: (inout TwinpathOptions) -> Void = { _ in }) -> TwinpathOptions {
+    var options = TwinpathOptions()
+    options.dialer = legs
+    change(&options)
+    return options
+}
+
 /// A connector for the lab's gateway.
 func connector(_ standby: Standby = .warm, _ change: (inout TwinpathOptions) -> Void = { _ in }) throws
     -> TwinpathConnector
 {
-    var options = TwinpathOptions.gateway
-    options.standby = standby
-    options.budgetPerDay = nil
-    change(&options)
-    return try TwinpathConnector(options)
+    try TwinpathConnector(
+        anyServer {
+            $0.peer = .gateway
+            $0.standby = standby
+            $0.budgetPerDay = nil
+            change(&$0)
+        })
 }
 
 extension TwinpathConnector {

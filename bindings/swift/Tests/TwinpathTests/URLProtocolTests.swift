@@ -9,8 +9,7 @@ import XCTest
 
 final class URLProtocolTests: LabTestCase {
     private func session() throws -> URLSession {
-        var connecting = TwinpathOptions.handover
-        connecting.budgetPerDay = nil
+        let connecting = anyServer { $0.budgetPerDay = nil }
         var options = TwinpathHTTPOptions()
         options.tls.roots = Lab.root
         options.tls.onlyTheseRoots = true

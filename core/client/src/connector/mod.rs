@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::net::TcpStream;
 use twinpath_proto::{Role, Session};
 use twinpath_socket::mptcp::mptcp_info;
 use twinpath_socket::{Interface, is_local_scope};
@@ -280,10 +281,7 @@ impl Connector {
 
     /// A name that led to a private network is known only now.
     fn with_answer(&self, plan: Plan, won: &Won) -> Plan {
-        let LegStream::Tcp(tcp) = &won.stream else {
-            return plan;
-        };
-        let private = tcp.peer_addr().is_ok_and(|peer| is_local_scope(peer.ip()));
+        let private = won.stream.peer_address().is_some_and(is_local_scope);
         if private && self.options.respects_mandates() && plan.reason.is_by_choice() {
             return Plan::system_route(ModeReason::PrivateTarget);
         }
@@ -394,7 +392,7 @@ impl Connector {
             .map(|path| (path.role(), Arc::new(path.info())))
             .collect();
         // The server's answer to the handshake says already whether it knows MPTCP.
-        let is_mptcp = |tcp| mptcp_info(tcp).is_ok_and(|info| info.is_some());
+        let is_mptcp = |tcp: &TcpStream| mptcp_info(tcp).is_ok_and(|info| info.is_some());
         if !matches!(&won.stream, LegStream::Tcp(tcp) if is_mptcp(tcp)) {
             (plan.mode, plan.reason) = (Mode::PlainPair, ModeReason::FellBack);
             return self.over_plain(target, plan, won, known);

@@ -56,7 +56,7 @@ impl Dialer for SocketDialer {
     fn dial(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<LegStream>> {
         let (path, target) = (path.clone(), target.clone());
         let lookup = self.look_up(&path, &target);
-        Box::pin(async move { open(&path, &target, lookup).await.map(LegStream::Tcp) })
+        Box::pin(async move { open(&path, &target, lookup).await.map(LegStream::from) })
     }
 
     fn look_up(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<Vec<SocketAddr>>> {

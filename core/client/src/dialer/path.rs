@@ -1,12 +1,15 @@
 //! One way to a peer.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use twinpath_proto::Role;
 use twinpath_socket::{Binding, Cost, Interface, InterfaceKind};
 
+use super::{permit, server};
 use crate::mode::PathInfo;
+use crate::target::Target;
 
 /// One way to a peer: a role, and the interface that serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,41 @@ impl Path {
                 PathInfo::new(interface.name.as_str(), interface.kind, interface.cost)
             }
             None => PathInfo::new("system route", InterfaceKind::Other, Cost::Unknown),
+        }
+    }
+
+    /// Where a leg to `target` goes over this path without asking for its name, the best first: the address, if the host
+    /// is one; for a further leg, the server that the first one reached. Empty if the name has to be looked up, over this
+    /// path. For dialers of a platform's own.
+    ///
+    /// # Errors
+    ///
+    /// If none of them may be dialled over this path, or none can be.
+    pub fn addresses_of(&self, target: &Target) -> io::Result<Vec<SocketAddr>> {
+        let direct = || {
+            target
+                .address()
+                .map(|it| SocketAddr::new(it, target.port()))
+        };
+        let nearest = match server::nearest(target, self) {
+            nearest if nearest.is_empty() => direct().into_iter().collect(),
+            nearest => nearest,
+        };
+        match nearest.is_empty() {
+            true => Ok(nearest),
+            false => permit::permitted(nearest, self, target),
+        }
+    }
+
+    /// Whether a leg to `target` that reached `address` may be used: a name may lead to places to which this path must not.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not.
+    pub fn admit(&self, target: &Target, address: IpAddr) -> io::Result<()> {
+        match permit::may_lead(address, self, target) {
+            true => Ok(()),
+            false => Err(permit::refused()),
         }
     }
 

@@ -15,15 +15,9 @@ pub(super) fn permitted(
     path: &Path,
     target: &Target,
 ) -> io::Result<Vec<SocketAddr>> {
-    if target.is_announced() {
-        addresses.retain(|address| !is_beside(address.ip()));
-    }
-    if path.near_by_system && path.role() == Role::Backup {
-        addresses.retain(|address| !is_local_scope(address.ip()));
-    }
+    addresses.retain(|address| may_lead(address.ip(), path, target));
     if addresses.is_empty() {
-        let refused = "every address of the target is in a private or local network, which this path does not lead to";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, refused));
+        return Err(refused());
     }
     // Linux takes a target of a family without a route for a neighbour, and the attempt would end in silence.
     addresses.retain(|address| path.leads_to(address.ip().to_canonical()));
@@ -35,6 +29,19 @@ pub(super) fn permitted(
         return Err(io::Error::new(io::ErrorKind::NetworkUnreachable, foreign));
     }
     Ok(addresses)
+}
+
+/// Whether that path may lead there.
+pub(super) fn may_lead(address: IpAddr, path: &Path, target: &Target) -> bool {
+    let beside = target.is_announced() && is_beside(address);
+    let near = path.near_by_system && path.role() == Role::Backup && is_local_scope(address);
+    !beside && !near
+}
+
+/// Of a path that may not lead to any address of a target.
+pub(super) fn refused() -> io::Error {
+    let refused = "every address of the target is in a private or local network, which this path does not lead to";
+    io::Error::new(io::ErrorKind::PermissionDenied, refused)
 }
 
 /// Whether an address is on this device or the network beside it, where no peer may send us.

@@ -227,9 +227,9 @@ mod tests {
     async fn a_plain_connection_may_stand_still_and_a_leg_may_not() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = vec![listener.local_addr().unwrap()];
-        let stream = LegStream::Tcp(race_addresses(addresses, &PATH).await.unwrap());
+        let stream = LegStream::from(race_addresses(addresses, &PATH).await.unwrap());
         let limit = || match &stream {
-            LegStream::Tcp(tcp) => socket2::SockRef::from(tcp).tcp_user_timeout().unwrap(),
+            LegStream::Tcp(tcp) => socket2::SockRef::from(&**tcp).tcp_user_timeout().unwrap(),
             LegStream::Other(_) => None,
         };
         assert_eq!(limit(), None);

@@ -23,7 +23,7 @@ use twinpath_proto::{LegId, Session, Time};
 
 pub use dial::{BoxFuture, DialFailure, DialedLeg, LegDialer};
 pub(crate) use state::Shared;
-pub use stream::{ByteStream, LegStream};
+pub use stream::{ByteStream, LegStream, TcpLeg};
 
 use crate::budget::BudgetShare;
 use crate::clock;

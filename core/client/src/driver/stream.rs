@@ -1,8 +1,10 @@
 //! What a leg runs over: a TCP socket of ours, or any byte stream that the platform dialled.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,6 +21,10 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     /// Ends the stream at once: what is unsent is dropped, not sent later. The stream is dropped right after.
     fn abort(&mut self) {}
 
+    /// Ends the sending direction, without waiting and after what was written; nothing is done where there is no such
+    /// thing.
+    fn finish(&mut self) {}
+
     /// The smoothed round-trip time, where the stream knows it.
     fn rtt(&self) -> Option<Duration> {
         None
@@ -33,11 +39,53 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
 
 impl ByteStream for DuplexStream {}
 
+/// A TCP socket, and what has to be kept as long as it lives.
+pub struct TcpLeg {
+    stream: TcpStream,
+    lease: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl TcpLeg {
+    /// The socket alone; what was kept for it is let go of.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl From<TcpStream> for TcpLeg {
+    fn from(stream: TcpStream) -> Self {
+        let lease = None;
+        Self { stream, lease }
+    }
+}
+
+impl Deref for TcpLeg {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl DerefMut for TcpLeg {
+    fn deref_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+}
+
+impl fmt::Debug for TcpLeg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpLeg")
+            .field("leased", &self.lease.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The stream under one leg.
 #[non_exhaustive]
 pub enum LegStream {
     /// A TCP socket.
-    Tcp(TcpStream),
+    Tcp(TcpLeg),
     /// Anything else.
     Other(Box<dyn ByteStream>),
 }
@@ -46,6 +94,16 @@ impl LegStream {
     /// Wraps a stream that is not a tokio TCP socket.
     pub fn other(stream: impl ByteStream + 'static) -> Self {
         Self::Other(Box::new(stream))
+    }
+
+    /// Keeps `lease` until the leg is gone: what its path needs of the platform for so long. Of a socket; other streams keep
+    /// what they need themselves.
+    #[must_use]
+    pub fn with_lease(mut self, lease: impl Any + Send + Sync) -> Self {
+        if let Self::Tcp(tcp) = &mut self {
+            tcp.lease = Some(Box::new(lease));
+        }
+        self
     }
 
     /// The smoothed round-trip time so far, where it is known.
@@ -81,8 +139,19 @@ impl LegStream {
     /// Ends the stream at once, with a reset where there is such a thing.
     pub fn abort(self) {
         match self {
-            Self::Tcp(tcp) => twinpath_socket::abort(tcp),
+            Self::Tcp(tcp) => twinpath_socket::abort(tcp.into_stream()),
             Self::Other(mut other) => other.abort(),
+        }
+    }
+
+    /// Ends the sending direction without waiting.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => twinpath_socket::finish(tcp),
+            Self::Other(other) => {
+                other.finish();
+                Ok(())
+            }
         }
     }
 
@@ -112,7 +181,7 @@ fn poll_once<F: Future>(future: F, cx: &mut Context<'_>) -> Poll<F::Output> {
 
 impl From<TcpStream> for LegStream {
     fn from(stream: TcpStream) -> Self {
-        Self::Tcp(stream)
+        Self::Tcp(stream.into())
     }
 }
 
@@ -138,7 +207,7 @@ impl AsyncRead for LegStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tcp(tcp) => Pin::new(&mut tcp.stream).poll_read(cx, buf),
             Self::Other(other) => Pin::new(other).poll_read(cx, buf),
         }
     }
@@ -151,7 +220,7 @@ impl AsyncWrite for LegStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tcp(tcp) => Pin::new(&mut tcp.stream).poll_write(cx, buf),
             Self::Other(other) => Pin::new(other).poll_write(cx, buf),
         }
     }
@@ -162,7 +231,7 @@ impl AsyncWrite for LegStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Self::Tcp(tcp) => Pin::new(&mut tcp.stream).poll_write_vectored(cx, bufs),
             Self::Other(other) => Pin::new(other).poll_write_vectored(cx, bufs),
         }
     }
@@ -176,14 +245,14 @@ impl AsyncWrite for LegStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tcp(tcp) => Pin::new(&mut tcp.stream).poll_flush(cx),
             Self::Other(other) => Pin::new(other).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tcp(tcp) => Pin::new(&mut tcp.stream).poll_shutdown(cx),
             Self::Other(other) => Pin::new(other).poll_shutdown(cx),
         }
     }

@@ -306,9 +306,8 @@ impl Keeper {
         }
         let mut state = stream.lock();
         if state.finished {
-            if let LegStream::Tcp(tcp) = &leg {
-                let _ = twinpath_socket::finish(tcp);
-            }
+            // If it fails, whoever reads is told.
+            let _ = leg.finish();
         }
         (state.leg, state.role, state.failing) = (Some(leg), to, None);
         state.wake();

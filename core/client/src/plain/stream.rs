@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use twinpath_proto::Role;
@@ -288,10 +288,8 @@ impl PlainStream {
     pub(crate) fn finish(&self) {
         let mut state = self.lock();
         state.finished = true;
-        if let Some(LegStream::Tcp(tcp)) = &state.leg {
-            if let Err(error) = twinpath_socket::finish(tcp) {
-                log::debug!("a plain connection did not end its direction: {error}");
-            }
+        if let Some(Err(error)) = state.leg.as_mut().map(LegStream::finish) {
+            log::debug!("a plain connection did not end its direction: {error}");
         }
     }
 
@@ -338,17 +336,22 @@ impl State {
 
     /// Takes out of the leg what has come, so that it can be read when the leg is gone.
     pub(crate) fn save(&mut self) {
-        let Some(LegStream::Tcp(tcp)) = &self.leg else {
+        let Some(leg) = &mut self.leg else {
             return;
         };
         let mut saved = BytesMut::new();
+        let mut cx = Context::from_waker(Waker::noop());
         // An error, and the end, are told by what happens to the leg next.
-        loop {
+        while saved.len() < SAVED {
             saved.reserve(SAVING);
-            if !matches!(tcp.try_read_buf(&mut saved), Ok(1..)) {
-                break;
-            }
-            if saved.len() >= SAVED {
+            let taken = match leg {
+                LegStream::Tcp(tcp) => tcp.try_read_buf(&mut saved).unwrap_or_default(),
+                LegStream::Other(other) => match pin!(other.read_buf(&mut saved)).poll(&mut cx) {
+                    Poll::Ready(Ok(taken)) => taken,
+                    Poll::Ready(Err(_)) | Poll::Pending => 0,
+                },
+            };
+            if taken == 0 {
                 break;
             }
         }

@@ -18,7 +18,18 @@ public data class Budget(
  * whole app is enough. Closing it leaves its connections as they are.
  */
 public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Closeable {
-    internal val ffi: Connector = translated { Connector(TwinpathOptions().apply(options).asFfi()) }
+    internal val ffi: Connector = translated {
+        val chosen = TwinpathOptions().apply(options)
+        val (dialer, cellular) = chosen.dialer to chosen.cellularUse
+        when {
+            dialer != null -> Connector.withDialer(chosen.asFfi(), CalledDialer(dialer))
+            cellular != null -> Connector.withCellularUse(chosen.asFfi(), CalledUse(cellular))
+            else -> Connector(chosen.asFfi())
+        }
+    }
+
+    /** What a platform has tied to it, to be let go of. */
+    internal var onClose: () -> Unit = {}
 
     /**
      * Connects. When it is cancelled, nothing stays open.
@@ -67,6 +78,7 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
     }
 
     override fun close() {
+        onClose()
         ffi.close()
     }
 }

@@ -37,4 +37,17 @@ public object TwinpathLibrary {
         }
         translated { setLogSink(forward, FfiLogLevel.valueOf(level.name)) }
     }
+
+    /**
+     * Takes these networks for all that there are, until it is called again; if `null`, the system is asked. For
+     * platforms that tell an app more than a library: connections go on over what has come, and leave what is gone.
+     */
+    public fun setNetworks(networks: List<TwinpathNetwork>?) {
+        translated { org.twinpath.ffi.setNetworks(networks?.map { it.asFfi() }) }
+    }
+
+    /** Says whether the device mandates a proxy for all traffic: then connections take the system's route. */
+    public fun setProxyMandated(isMandated: Boolean) {
+        translated { org.twinpath.ffi.setProxyMandated(isMandated) }
+    }
 }

@@ -59,6 +59,15 @@ public class TwinpathOptions {
     /** For how long a gateway keeps a session when no path leads to it; as the gateway has it if `null`. */
     public var timeToLive: Duration? = null
 
+    /** Opens the legs instead of the library; `null`, as it should be on nearly every platform, for the library's own. */
+    public var dialer: LegDialer? = null
+
+    /**
+     * Told for as long as cellular is used or tried by sockets of the library; a [dialer] knows that by itself. On Android
+     * it is set by what ties a connector to the device.
+     */
+    public var cellularUse: CellularUse? = null
+
     internal fun asFfi(): ConnectorOptions =
         ConnectorOptions(
             service = org.twinpath.ffi.Service.valueOf(service.name),

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test
 internal class HttpTest {
     private fun client(standby: Standby = Standby.COLD) =
         TwinpathHttpClient(
-            TwinpathConnector {
+            anyServer {
                 this.standby = standby
                 budgetPerDay = null
             },
@@ -119,11 +119,11 @@ internal class HttpTest {
 
     @Test
     fun `who is not trusted is not talked to`() = inLab {
-        TwinpathHttpClient(TwinpathConnector()).use { client ->
+        TwinpathHttpClient(anyServer()).use { client ->
             val failure = failure { client.get("${Lab.https}file?size=10") }
             assertEquals(ErrorKind.NOT_PERMITTED, failure.kind, "$failure")
         }
-        val wrong = TwinpathHttpClient(TwinpathConnector()) {
+        val wrong = TwinpathHttpClient(anyServer()) {
             tls.roots = Lab.root
             tls.onlyTheseRoots = true
             tls.pins = listOf(ByteArray(32))

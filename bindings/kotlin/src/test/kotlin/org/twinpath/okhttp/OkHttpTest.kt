@@ -19,8 +19,8 @@ import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.twinpath.Lab
-import org.twinpath.TwinpathConnector
 import org.twinpath.TwinpathHttpClient
+import org.twinpath.anyServer
 import org.twinpath.connector
 import org.twinpath.hash
 import org.twinpath.inLab
@@ -28,7 +28,7 @@ import org.twinpath.pattern
 
 internal class OkHttpTest {
     private fun intercepting(): OkHttpClient {
-        val http = TwinpathHttpClient(TwinpathConnector { budgetPerDay = null }) {
+        val http = TwinpathHttpClient(anyServer { budgetPerDay = null }) {
             tls.roots = Lab.root
             tls.onlyTheseRoots = true
         }

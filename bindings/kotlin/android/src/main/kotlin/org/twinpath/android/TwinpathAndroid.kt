@@ -1,0 +1,56 @@
+package org.twinpath.android
+
+import android.app.Application
+import android.content.Context
+import android.net.ConnectivityManager
+import org.twinpath.TwinpathConnector
+import org.twinpath.TwinpathOptions
+
+/**
+ * Ties connectors to the device: its networks, what they cost and whether they may be used, and the life cycle of the app.
+ * Needs the permissions of the library's manifest, which an app has by depending on it.
+ */
+public object TwinpathAndroid {
+    /**
+     * A connector that
+     * - binds its sockets to the device's networks, of which `ConnectivityManager` tells, and looks names up in each;
+     * - asks for the cellular network only while a leg uses it, or one is about to;
+     * - spends nothing on the backup when Data Saver is on, when the system says that no multipath data is to be spent, or
+     *   while roaming;
+     * - is suspended while the app is in the background, and resumed when it comes back. An app whose work goes on in a
+     *   foreground service sets [followsLifeCycle] to `false`.
+     *
+     * Closing the connector ends all of it.
+     */
+    public fun connector(
+        context: Context,
+        followsLifeCycle: Boolean = true,
+        options: TwinpathOptions.() -> Unit = {},
+    ): TwinpathConnector {
+        val app = context.applicationContext
+        val manager = app.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager
+        val networks = DeviceNetworks.acquire(app, manager)
+        val cellular = CellularRequest(manager)
+        val connector = try {
+            TwinpathConnector {
+                cellularUse = cellular
+                options()
+            }
+        } catch (failed: Exception) {
+            networks.release()
+            throw failed
+        }
+        val saver = networks.onSaving(connector::setDataSaving)
+        // Without one of its own, a process has nothing that goes to the background.
+        val lifeCycle = (app as? Application)?.takeIf { followsLifeCycle }?.let {
+            AppLifeCycle(it, toBackground = { connector.suspend() }, toForeground = { connector.resume() })
+        }
+        connector.onClose = {
+            lifeCycle?.close()
+            saver.close()
+            cellular.close()
+            networks.release()
+        }
+        return connector
+    }
+}

@@ -1,0 +1,103 @@
+#if canImport(Network)
+    import Foundation
+    import Network
+
+    /// The networks of the device, as `NWPathMonitor` tells of them: the library hears of what comes and goes, and what it
+    /// costs.
+    public final class DeviceNetworks: @unchecked Sendable {
+        /// The one that all connectors share.
+        public static let shared = DeviceNetworks()
+
+        private let queue = DispatchQueue(label: "org.twinpath.networks")
+        private let lock = NSLock()
+        /// Under `lock`: the monitors that run, what they said last, and whom it concerns.
+        private var monitors: [InterfaceKind: NWPathMonitor] = [:]
+        private var paths: [InterfaceKind: NWPath] = [:]
+        private var savers: [ObjectIdentifier: Saver] = [:]
+
+        private struct Saver { weak var connector: TwinpathConnector? }
+
+        private init() {}
+
+        /// Begins to tell the library; done by ``TwinpathConnector/connected(to:)`` as well.
+        public func start() {
+            lock.withLock {
+                guard monitors.isEmpty else { return }
+                for (kind, type) in [(InterfaceKind.wifi, NWInterface.InterfaceType.wifi), (.cellular, .cellular), (.wired, .wiredEthernet)] {
+                    let monitor = NWPathMonitor(requiredInterfaceType: type)
+                    monitor.pathUpdateHandler = { [weak self] in self?.changed(kind, to: $0) }
+                    monitor.start(queue: queue)
+                    monitors[kind] = monitor
+                }
+            }
+        }
+
+        /// Ends it: the system is asked again.
+        public func stop() {
+            lock.withLock {
+                monitors.values.forEach { $0.cancel() }
+                monitors = [:]
+                paths = [:]
+            }
+            try? TwinpathLibrary.setNetworks(nil)
+        }
+
+        /// Has the connector spend nothing on the backup in Low Data Mode.
+        func watch(_ connector: TwinpathConnector) {
+            lock.withLock {
+                savers = savers.filter { $0.value.connector != nil }
+                savers[ObjectIdentifier(connector)] = Saver(connector: connector)
+            }
+        }
+
+        func interface(named name: String) -> NWInterface? {
+            lock.withLock { paths.values.flatMap(\.availableInterfaces).first { $0.name == name } }
+        }
+
+        private func changed(_ kind: InterfaceKind, to path: NWPath) {
+            let (known, connectors) = lock.withLock {
+                paths[kind] = path
+                return (paths, savers.values.compactMap(\.connector))
+            }
+            // Until each monitor has spoken once, a list would have others taken for gone.
+            guard known.count == lock.withLock({ monitors.count }) else { return }
+            let addresses = addressesByInterface()
+            let networks = known.flatMap { kind, path -> [TwinpathNetwork] in
+                guard path.status == .satisfied else { return [] }
+                return path.availableInterfaces.map { interface in
+                    TwinpathNetwork(
+                        name: interface.name, index: interface.index, kind: kind,
+                        cost: path.isExpensive ? .metered : .unmetered, addresses: addresses[interface.name] ?? [],
+                        hasIPv4: path.supportsIPv4, hasIPv6: path.supportsIPv6)
+                }
+            }
+            try? TwinpathLibrary.setNetworks(networks)
+            let isSaving = known[.cellular]?.isConstrained ?? false
+            for connector in connectors { try? connector.setDataSaving(isSaving) }
+        }
+    }
+
+    private func addressesByInterface() -> [String: [String]] {
+        var all: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&all) == 0 else { return [:] }
+        defer { freeifaddrs(all) }
+        var found: [String: [String]] = [:]
+        var next = all
+        while let one = next?.pointee {
+            next = one.ifa_next
+            guard let address = one.ifa_addr else { continue }
+            let size: Int
+            switch Int32(address.pointee.sa_family) {
+            case AF_INET: size = MemoryLayout<sockaddr_in>.size
+            case AF_INET6: size = MemoryLayout<sockaddr_in6>.size
+            default: continue
+            }
+            var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+            guard getnameinfo(address, socklen_t(size), &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST) == 0 else {
+                continue
+            }
+            found[String(cString: one.ifa_name), default: []].append(String(cString: text))
+        }
+        return found
+    }
+#endif
