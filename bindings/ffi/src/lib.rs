@@ -40,7 +40,7 @@ pub use http::{
     Answer, Head, Header, HttpClient, HttpOptions, PathUse, Payload, Progress, Request,
     RequestSummary, TlsOptions,
 };
-pub use legs::{CellularUse, LegDialer, LegFacts, LegInterface, LegTarget, Pipe, PlatformLeg};
+pub use legs::{CellularUse, LegDialer, LegFacts, LegInterface, LegPipe, LegTarget, PlatformLeg};
 pub use logging::{LogLevel, LogSink, set_log_sink};
 pub use names::{Cost, InterfaceKind, Mode, Peer, Role, Service, Standby};
 pub use networks::{Families, Network, set_networks, set_proxy_mandated};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use twinpath::driver::{BoxFuture, LegStream};
 use twinpath::{Dialer, Path, Target};
 
-use super::pipe::Pipe;
+use super::pipe::LegPipe;
 use super::stream::{PipeStream, as_io};
 use super::{LegDialer, LegInterface, LegTarget};
 
@@ -44,7 +44,7 @@ async fn open(dialer: &dyn LegDialer, path: &Path, target: &Target) -> io::Resul
         port: target.port(),
         addresses: addresses.iter().map(|it| it.ip().to_string()).collect(),
     };
-    let pipe = Arc::<Pipe>::default();
+    let pipe = Arc::<LegPipe>::default();
     let leg = dialer.dial(order, Arc::clone(&pipe)).map_err(as_io)?;
     // Given up with this future.
     let mut stream = PipeStream::new(leg, pipe);

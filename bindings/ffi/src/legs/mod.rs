@@ -2,14 +2,14 @@
 //!
 //! The contract is a pipe of bytes that only ever tells, so that no thread waits on either side:
 //!
-//! | | Rust asks the [`PlatformLeg`] to | and is told through the [`Pipe`] |
+//! | | Rust asks the [`PlatformLeg`] to | and is told through the [`LegPipe`] |
 //! |---|---|---|
-//! | dial | ([`LegDialer::dial`]) | [`connected`](Pipe::connected) |
-//! | send | `send` bytes | [`sent`](Pipe::sent), as soon as the platform has taken them |
-//! | receive | `receive` so many bytes at most | [`received`](Pipe::received), [`received_end`](Pipe::received_end) |
+//! | dial | ([`LegDialer::dial`]) | [`connected`](LegPipe::connected) |
+//! | send | `send` bytes | [`sent`](LegPipe::sent), as soon as the platform has taken them |
+//! | receive | `receive` so many bytes at most | [`received`](LegPipe::received), [`received_end`](LegPipe::received_end) |
 //! | finish | `finish` the sending direction | |
 //! | close | `close`, once, whatever happened | |
-//! | | | [`failed`](Pipe::failed), at any time |
+//! | | | [`failed`](LegPipe::failed), at any time |
 //!
 //! There are no counters of a kernel here. So what the platform has not taken yet is bounded (128 KiB), and no more is
 //! received than was asked for.
@@ -28,7 +28,7 @@ use crate::names::{InterfaceKind, Role};
 pub(crate) use dialer::PlatformDialer;
 pub use lease::CellularUse;
 pub(crate) use lease::LeasingDialer;
-pub use pipe::Pipe;
+pub use pipe::LegPipe;
 
 /// The way that a leg has to take.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -62,7 +62,7 @@ pub struct LegTarget {
 #[uniffi::export(foreign)]
 pub trait LegDialer: Send + Sync {
     /// Begins to open a leg, and tells `pipe` what becomes of it.
-    fn dial(&self, target: LegTarget, pipe: Arc<Pipe>) -> Result<Arc<dyn PlatformLeg>, Failure>;
+    fn dial(&self, target: LegTarget, pipe: Arc<LegPipe>) -> Result<Arc<dyn PlatformLeg>, Failure>;
 }
 
 /// A leg that the platform has opened, or is opening.

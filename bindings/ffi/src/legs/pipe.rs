@@ -20,7 +20,7 @@ const UNREAD: usize = 2 * PIECE;
 /// By which the platform tells what becomes of one leg: from any thread, inside of the calls that ask for it as well. What
 /// is told after the leg was closed is ignored.
 #[derive(Debug, Default, uniffi::Object)]
-pub struct Pipe {
+pub struct LegPipe {
     state: Mutex<State>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct State {
 }
 
 #[uniffi::export]
-impl Pipe {
+impl LegPipe {
     /// The leg is open.
     pub fn connected(&self, facts: LegFacts) -> Result<(), Failure> {
         let mut state = self.lock();
@@ -93,7 +93,7 @@ impl Pipe {
     }
 }
 
-impl Pipe {
+impl LegPipe {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,21 +11,21 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use twinpath::driver::ByteStream;
 
-use super::pipe::{self, PIECE, Pipe, UNSENT};
+use super::pipe::{self, LegPipe, PIECE, UNSENT};
 use super::{LegFacts, PlatformLeg};
 use crate::error::Failure;
 
 /// Closes the leg when it is dropped.
 pub(super) struct PipeStream {
     leg: Arc<dyn PlatformLeg>,
-    pipe: Arc<Pipe>,
+    pipe: Arc<LegPipe>,
     peer_address: Option<IpAddr>,
     rtt: Option<Duration>,
     is_finished: bool,
 }
 
 impl PipeStream {
-    pub(super) fn new(leg: Arc<dyn PlatformLeg>, pipe: Arc<Pipe>) -> Self {
+    pub(super) fn new(leg: Arc<dyn PlatformLeg>, pipe: Arc<LegPipe>) -> Self {
         Self {
             leg,
             pipe,

@@ -51,9 +51,9 @@ public protocol PlatformLeg: AnyObject, Sendable {
 /// By which a ``PlatformLeg`` tells what becomes of it: from any thread, and inside of the calls that ask for it as well.
 /// What is told after the leg was closed is ignored.
 public final class LegPipe: Sendable {
-    private let core: Pipe
+    private let core: TwinpathCore.LegPipe
 
-    init(_ core: Pipe) {
+    init(_ core: TwinpathCore.LegPipe) {
         self.core = core
     }
 
@@ -91,7 +91,7 @@ final class CalledDialer: TwinpathCore.LegDialer {
         self.dialer = dialer
     }
 
-    func dial(target: TwinpathCore.LegTarget, pipe: Pipe) throws -> any TwinpathCore.PlatformLeg {
+    func dial(target: TwinpathCore.LegTarget, pipe: TwinpathCore.LegPipe) throws -> any TwinpathCore.PlatformLeg {
         let interface = target.interface.map {
             LegTarget.Interface(name: $0.name, index: Int($0.index), kind: InterfaceKind($0.kind))
         }

@@ -14,14 +14,16 @@ public struct Budget: Sendable, Equatable {
 /// whole app is enough.
 public final class TwinpathConnector: Sendable {
     let core: Connector
+    private let platform: Platform
 
     public init(_ options: TwinpathOptions = .handover) throws {
         core = try translated {
-            switch options.dialer {
+            switch options.dialer ?? Platform.dialer() {
             case nil: try Connector(options: options.core())
             case let dialer?: try Connector.withDialer(options: options.core(), dialer: CalledDialer(dialer))
             }
         }
+        platform = Platform(core, followsLifeCycle: options.followsLifeCycle)
     }
 
     /// Connects. When the task is cancelled, nothing stays open.

@@ -38,8 +38,11 @@ public struct TwinpathOptions: Sendable {
     public var connectTimeout: Duration?
     /// For how long a gateway keeps a session when no path leads to it; as the gateway has it if `nil`.
     public var timeToLive: Duration?
-    /// Opens the legs instead of the library; `nil`, as it should be on nearly every platform, for the library's own.
+    /// Opens the legs; `nil` for what the platform has: ``NetworkLegs`` on iOS, sockets of the library elsewhere.
     public var dialer: (any LegDialer)?
+    /// Whether paths are let go of while the app is in the background, as ``TwinpathConnector/suspend()`` does, and taken
+    /// again when it comes back. On iOS only; elsewhere apps are not suspended.
+    public var followsLifeCycle = true
 
     public init() {}
 

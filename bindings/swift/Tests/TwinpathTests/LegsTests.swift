@@ -151,9 +151,7 @@ private func addresses(of name: String) -> [String] {
         next = one.ifa_next
         guard String(cString: one.ifa_name) == name, let address = one.ifa_addr, address.pointee.sa_family == AF_INET
         else { continue }
-        var text = [CChar](repeating: 0, count: 64)
-        getnameinfo(address, 16, &text, 64, nil, 0, NI_NUMERICHOST)
-        found.append(String(cString: text))
+        found.append(numeric(address, socklen_t(MemoryLayout<sockaddr_in>.size)))
     }
     return found
 }

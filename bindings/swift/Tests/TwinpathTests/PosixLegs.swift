@@ -21,14 +21,19 @@ final class PosixLeg: PlatformLeg, @unchecked Sendable {
     private var isAborted = false
     private let lock = NSLock()
     private let pipe: LegPipe
-    /// Wakes the thread.
-    private let bell = eventfd(0, Int32(EFD_NONBLOCK.rawValue | EFD_CLOEXEC.rawValue))
+    /// Wakes the thread: what is written into the second end is read from the first one. Gone with it.
+    private var bell: [Int32] = [-1, -1]
 
     init(_ target: LegTarget, _ pipe: LegPipe) {
         self.pipe = pipe
+        _ = Glibc.pipe(&bell)
+        bell.forEach { _ = fcntl($0, F_SETFL, O_NONBLOCK) }
         Thread.detachNewThread { [self] in
             run(target)
-            close(bell)
+            lock.withLock {
+                bell.forEach { _ = Glibc.close($0) }
+                bell = [-1, -1]
+            }
         }
     }
 
@@ -41,8 +46,8 @@ final class PosixLeg: PlatformLeg, @unchecked Sendable {
         lock.withLock {
             guard !isClosed else { return }
             what()
-            var one: UInt64 = 1
-            _ = Glibc.write(bell, &one, 8)
+            var one: UInt8 = 1
+            _ = Glibc.write(bell[1], &one, 1)
         }
     }
 
@@ -73,9 +78,7 @@ final class PosixLeg: PlatformLeg, @unchecked Sendable {
                 let began = ContinuousClock.now
                 switch open(address, target.interface?.name) {
                 case .success(let desk):
-                    var text = [CChar](repeating: 0, count: 64)
-                    getnameinfo(address.ai_addr, address.ai_addrlen, &text, 64, nil, 0, NI_NUMERICHOST)
-                    pipe.connected(peer: String(cString: text), rtt: ContinuousClock.now - began)
+                    pipe.connected(peer: numeric(address.ai_addr, address.ai_addrlen), rtt: ContinuousClock.now - began)
                     return desk
                 case .failure(let code):
                     last = code.code
@@ -139,7 +142,7 @@ final class PosixLeg: PlatformLeg, @unchecked Sendable {
             let ready = Int32(wait(isOver && events == 0 ? -1 : desk, events))
             isOver = ready & (POLLERR | POLLHUP) != 0 || (isOver && events == 0)
             if ready & (POLLOUT | POLLERR | POLLHUP) != 0, !bytes.isEmpty {
-                let sent = bytes.withUnsafeBytes { Glibc.send(desk, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+                let sent = bytes.withUnsafeBytes { Glibc.send(desk, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
                 if sent > 0 {
                     lock.withLock { outgoing = Data(outgoing.dropFirst(sent)) }
                     pipe.sent(sent)
@@ -174,11 +177,18 @@ final class PosixLeg: PlatformLeg, @unchecked Sendable {
     /// What is ready, or 0 when the bell was rung.
     private func wait(_ desk: Int32, _ events: Int32) -> Int16 {
         var both = [
-            pollfd(fd: desk, events: Int16(events), revents: 0), pollfd(fd: bell, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: desk, events: Int16(events), revents: 0), pollfd(fd: bell[0], events: Int16(POLLIN), revents: 0),
         ]
         poll(&both, 2, -1)
-        var count: UInt64 = 0
-        _ = read(bell, &count, 8)
+        var rung = [UInt8](repeating: 0, count: 256)
+        _ = read(bell[0], &rung, rung.count)
         return both[0].revents
     }
+}
+
+/// An address in digits.
+func numeric(_ address: UnsafePointer<sockaddr>, _ size: socklen_t) -> String {
+    var text = [CChar](repeating: 0, count: 64)
+    getnameinfo(address, size, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
+    return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

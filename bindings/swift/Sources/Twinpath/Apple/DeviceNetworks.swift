@@ -1,6 +1,7 @@
 #if canImport(Network)
     import Foundation
     import Network
+    internal import TwinpathCore
 
     /// The networks of the device, as `NWPathMonitor` tells of them: the library hears of what comes and goes, and what it
     /// costs.
@@ -15,11 +16,11 @@
         private var paths: [InterfaceKind: NWPath] = [:]
         private var savers: [ObjectIdentifier: Saver] = [:]
 
-        private struct Saver { weak var connector: TwinpathConnector? }
+        private struct Saver { weak var connector: Connector? }
 
         private init() {}
 
-        /// Begins to tell the library; done by ``TwinpathConnector/connected(to:)`` as well.
+        /// Begins to tell the library; on iOS, the first connector does so as well.
         public func start() {
             lock.withLock {
                 guard monitors.isEmpty else { return }
@@ -43,7 +44,7 @@
         }
 
         /// Has the connector spend nothing on the backup in Low Data Mode.
-        func watch(_ connector: TwinpathConnector) {
+        func watch(_ connector: Connector) {
             lock.withLock {
                 savers = savers.filter { $0.value.connector != nil }
                 savers[ObjectIdentifier(connector)] = Saver(connector: connector)
@@ -73,7 +74,7 @@
             }
             try? TwinpathLibrary.setNetworks(networks)
             let isSaving = known[.cellular]?.isConstrained ?? false
-            for connector in connectors { try? connector.setDataSaving(isSaving) }
+            for connector in connectors { try? connector.setDataSaving(dataSaving: isSaving) }
         }
     }
 
@@ -96,7 +97,8 @@
             guard getnameinfo(address, socklen_t(size), &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST) == 0 else {
                 continue
             }
-            found[String(cString: one.ifa_name), default: []].append(String(cString: text))
+            let digits = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            found[String(cString: one.ifa_name), default: []].append(digits)
         }
         return found
     }

@@ -1,12 +1,14 @@
 #if canImport(UIKit) && !os(watchOS)
+    import Foundation
+    internal import TwinpathCore
     import UIKit
 
     /// Suspends a connector when the app goes to the background, and resumes it before it comes back: the system closes
     /// sockets of apps that it suspends.
-    final class LifeCycle: Sendable {
-        private let tokens: [any NSObjectProtocol & Sendable]
+    final class LifeCycle: @unchecked Sendable {
+        private let tokens: [any NSObjectProtocol]
 
-        init(_ connector: TwinpathConnector) {
+        init(_ connector: Connector) {
             let center = NotificationCenter.default
             tokens = [
                 center.addObserver(forName: UIApplication.didEnterBackgroundNotification, object: nil, queue: nil) {
@@ -19,7 +21,7 @@
         }
 
         deinit {
-            tokens.forEach(NotificationCenter.default.removeObserver)
+            tokens.forEach { NotificationCenter.default.removeObserver($0) }
         }
     }
 #endif

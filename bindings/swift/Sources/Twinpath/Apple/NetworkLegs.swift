@@ -53,9 +53,7 @@
         private func changed(to state: NWConnection.State) {
             switch state {
             case .ready:
-                var peer: String?
-                if case .hostPort(let host, _) = connection.currentPath?.remoteEndpoint { peer = "\(host)" }
-                connection.requestEstablishmentReport(queue: Self.queue) { [pipe] report in
+                connection.requestEstablishmentReport(queue: Self.queue) { [pipe, peer] report in
                     let rtt = report?.handshakes.first?.handshakeRTT
                     pipe.connected(peer: peer, rtt: rtt.map { .seconds($0) })
                 }
@@ -64,6 +62,11 @@
             case .setup, .preparing, .cancelled: break
             @unknown default: break
             }
+        }
+
+        private var peer: String? {
+            guard case .hostPort(let host, _) = connection.currentPath?.remoteEndpoint else { return nil }
+            return "\(host)"
         }
 
         private func lost(_ error: NWError) {

@@ -8,7 +8,7 @@ import org.twinpath.ffi.Kind
 import org.twinpath.ffi.LegDialer as FfiLegDialer
 import org.twinpath.ffi.LegFacts
 import org.twinpath.ffi.LegTarget as FfiLegTarget
-import org.twinpath.ffi.Pipe
+import org.twinpath.ffi.LegPipe as FfiLegPipe
 import org.twinpath.ffi.PlatformLeg as FfiPlatformLeg
 
 /**
@@ -60,7 +60,7 @@ public interface PlatformLeg {
  * By which a [PlatformLeg] tells what becomes of it: from any thread, and inside of the calls that ask for it as well. What
  * is told after the leg was closed is ignored.
  */
-public class LegPipe internal constructor(private val ffi: Pipe) {
+public class LegPipe internal constructor(private val ffi: FfiLegPipe) {
     /** The leg is open. Without [peer], a further leg may reach another server of the same name. */
     public fun connected(peer: InetAddress?, rtt: Duration?) {
         tell { connected(LegFacts(peer?.hostAddress, rtt?.toJavaDuration())) }
@@ -91,7 +91,7 @@ public class LegPipe internal constructor(private val ffi: Pipe) {
         ffi.destroy()
     }
 
-    private inline fun tell(what: Pipe.() -> Unit) {
+    private inline fun tell(what: FfiLegPipe.() -> Unit) {
         try {
             translated { ffi.what() }
         } catch (late: TwinpathException) {
@@ -102,7 +102,7 @@ public class LegPipe internal constructor(private val ffi: Pipe) {
 
 /** A dialer as the library calls it. */
 internal class CalledDialer(private val dialer: LegDialer) : FfiLegDialer {
-    override fun dial(target: FfiLegTarget, pipe: Pipe): FfiPlatformLeg {
+    override fun dial(target: FfiLegTarget, pipe: FfiLegPipe): FfiPlatformLeg {
         val way = target.`interface`
         val asked = LegTarget(
             target.role.asRole(),

@@ -146,11 +146,11 @@ internal class DeviceNetworks private constructor(private val context: Context, 
         }
 
         @Synchronized
-        fun DeviceNetworks.release() {
+        fun release() {
             uses -= 1
             if (uses == 0) {
+                current?.close()
                 current = null
-                close()
             }
         }
     }

@@ -37,7 +37,7 @@ public object TwinpathAndroid {
                 options()
             }
         } catch (failed: Exception) {
-            networks.release()
+            DeviceNetworks.release()
             throw failed
         }
         val saver = networks.onSaving(connector::setDataSaving)
@@ -49,7 +49,7 @@ public object TwinpathAndroid {
             lifeCycle?.close()
             saver.close()
             cellular.close()
-            networks.release()
+            DeviceNetworks.release()
         }
         return connector
     }
