@@ -13,6 +13,7 @@ use twinpath_proto::StaticKey;
 
 use crate::Hash;
 use crate::gateway::Gateway;
+use crate::reference::Reference;
 use crate::scene::{CELLULAR, PORT, WIFI};
 use crate::service::{self, Service};
 use crate::stream::Pattern;
@@ -30,7 +31,11 @@ const FOLDER: &str = "TWINPATH_LAB_FOLDER";
 ///   root to trust
 /// * `TWINPATH_LAB`: a Unix socket that takes one order per line, and answers with a line each:
 ///   `wifi|cellular blackhole|heal|down|up|reset`, `wifi|cellular payload` (bytes of TCP payload so far), `hash SEED SIZE`
-///   (of a file of the web server), `applied QUERY` (how often the web server did that)
+///   (of a file of the web server), `applied QUERY` (how often the web server did that), `rust stall` and
+///   `rust download SIZE` (how long the Rust client's longest echo took when Wi-Fi fell silent, and its download over the
+///   loopback, in microseconds)
+/// * `TWINPATH_LAB_LOOPBACK`: a gateway on the client's own loopback, whose service takes a number of 8 bytes, sends as
+///   many bytes, and takes whatever comes (with the largest number, it sends that back)
 ///
 /// The exit code is the command's; where there can be no world, it is skipped aloud or fails as tests do.
 pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
@@ -58,7 +63,10 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
     let (orders, root) = (folder.path().join("orders"), folder.path().join("root.pem"));
     std::fs::write(&root, &web.root).unwrap();
     let listener = UnixListener::bind(&orders).unwrap();
+    let reference = Reference::start(&world, address, world.link(WIFI));
+    let loopback = reference.loopback;
     let desk = Arc::new(Desk {
+        reference,
         wifi: world.link(WIFI),
         cellular: world.link(CELLULAR),
         web: Arc::clone(&web.book),
@@ -75,6 +83,7 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
         .env("TWINPATH_LAB_HTTPS", web.url(true, ""))
         .env("TWINPATH_LAB_BEHIND", format!("https://{before_web}/"))
         .env("TWINPATH_LAB_ROOT", &root)
+        .env("TWINPATH_LAB_LOOPBACK", loopback.to_string())
         .status();
     match status {
         Ok(status) => {
@@ -90,6 +99,7 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
 
 /// Where orders are taken.
 struct Desk {
+    reference: Reference,
     wifi: LinkHandle,
     cellular: LinkHandle,
     web: Arc<crate::WebBook>,
@@ -124,6 +134,14 @@ impl Desk {
                 let [seed, size] = [words.get(1)?, words.get(2)?];
                 let mut pattern = Pattern::new(seed.parse().ok()?);
                 return Some(Hash::of(&pattern.take(size.parse().ok()?)).to_string());
+            }
+            "rust" => {
+                let took = match *words.get(1)? {
+                    "stall" => self.reference.stall(),
+                    "download" => self.reference.download(words.get(2)?.parse().ok()?),
+                    _ => return None,
+                };
+                return Some(took.as_micros().to_string());
             }
             "applied" => return Some(self.web.applied(words.get(1)?).to_string()),
             _ => return None,

@@ -34,6 +34,7 @@ mod gateway;
 mod mptcp;
 mod patience;
 mod peers;
+mod reference;
 mod scene;
 mod service;
 mod stream;

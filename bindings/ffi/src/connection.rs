@@ -4,9 +4,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
+use tokio_util::io::poll_read_buf;
 use twinpath::{Monitor, ReadHalf, WriteHalf};
 
+use crate::block::Block;
 use crate::connector::run;
 use crate::error::Failure;
 use crate::events::Events;
@@ -16,31 +18,52 @@ use crate::wait::{Cancellation, Signal};
 
 /// No read gives more at once.
 const LARGEST_READ: usize = 1024 * 1024;
+/// What is asked for at once.
+const PIECE: usize = 64 * 1024;
 /// No write takes more at once.
 const LARGEST_WRITE: usize = 16 * 1024 * 1024;
-
-/// What a read gives at this moment.
-#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
-pub enum ReadOutcome {
-    /// The next bytes, at least one.
-    Data {
-        /// They.
-        bytes: Vec<u8>,
-    },
-    /// Nothing has come yet: wait until it is readable.
-    NotYet,
-    /// The peer has ended its direction.
-    End,
-}
 
 /// A connection.
 #[derive(Debug, uniffi::Object)]
 pub struct Connection {
-    read: Mutex<Option<ReadHalf>>,
+    read: Mutex<Option<Reading>>,
     write: Mutex<Option<WriteHalf>>,
     readable: Signal,
     writable: Signal,
     monitor: Monitor,
+}
+
+/// The reading direction.
+#[derive(Debug)]
+struct Reading {
+    half: ReadHalf,
+    /// The peer has ended it.
+    is_ended: bool,
+    /// What it ended with; told once what came before it was taken.
+    failure: Option<Failure>,
+}
+
+impl Reading {
+    /// What there is. It is asked for in pieces, for as long as they come full: memory for all of `max` would often be
+    /// fetched for nothing.
+    fn take(&mut self, max: usize, cx: &mut Context<'_>) -> Result<Block, Failure> {
+        let mut block = Block::with_capacity(max.min(PIECE));
+        while self.failure.is_none() && !self.is_ended && block.len() < max {
+            let size = (max - block.len()).min(PIECE);
+            match poll_read_buf(Pin::new(&mut self.half), cx, &mut block.space(size)) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.is_ended = true,
+                Poll::Ready(Err(error)) => self.failure = Some(error.into()),
+                Poll::Ready(Ok(taken)) if taken < size => break,
+                // There is more, probably as much as is wanted.
+                Poll::Ready(Ok(_)) => block.reserve(max - block.len()),
+            }
+        }
+        match &self.failure {
+            Some(failure) if block.is_empty() => Err(failure.clone()),
+            _ => Ok(block),
+        }
+    }
 }
 
 impl Connection {
@@ -48,7 +71,11 @@ impl Connection {
         let monitor = connection.monitor();
         let (read, write) = connection.into_split();
         Arc::new(Self {
-            read: Mutex::new(Some(read)),
+            read: Mutex::new(Some(Reading {
+                half: read,
+                is_ended: false,
+                failure: None,
+            })),
             write: Mutex::new(Some(write)),
             readable: Signal::default(),
             writable: Signal::default(),
@@ -62,40 +89,35 @@ impl Connection {
         let write = lock(&self.write).take();
         self.readable.raise();
         self.writable.raise();
-        twinpath::Connection::reunite(read?, write?).ok()
+        twinpath::Connection::reunite(read?.half, write?).ok()
     }
 }
 
 #[uniffi::export]
 impl Connection {
-    /// Takes what has come, at most `max` bytes, without waiting.
-    pub fn try_read(&self, max: u32) -> Result<ReadOutcome, Failure> {
-        let mut read = lock(&self.read);
-        let Some(half) = read.as_mut() else {
+    /// Takes what has come, at most `max` bytes, without waiting. None: wait until it is readable, unless it has ended.
+    pub fn try_read(&self, max: u32) -> Result<Block, Failure> {
+        let mut reading = lock(&self.read);
+        let Some(reading) = reading.as_mut() else {
             self.readable.pass_on();
             return Err(Failure::closed());
         };
-        let size = usize::try_from(max)
+        let max = usize::try_from(max)
             .unwrap_or(LARGEST_READ)
             .clamp(1, LARGEST_READ);
-        let mut bytes = vec![0; size];
-        let mut buffer = ReadBuf::new(&mut bytes);
         let mut cx = Context::from_waker(self.readable.waker());
-        let polled = Pin::new(half).poll_read(&mut cx, &mut buffer);
-        if polled.is_ready() {
+        let block = reading.take(max, &mut cx);
+        if reading.is_ended || !matches!(&block, Ok(block) if block.is_empty()) {
             self.readable.pass_on();
         }
-        match polled {
-            Poll::Pending => Ok(ReadOutcome::NotYet),
-            Poll::Ready(Err(error)) => Err(error.into()),
-            Poll::Ready(Ok(())) => match buffer.filled().len() {
-                0 => Ok(ReadOutcome::End),
-                size => {
-                    bytes.truncate(size);
-                    Ok(ReadOutcome::Data { bytes })
-                }
-            },
-        }
+        block
+    }
+
+    /// Whether the peer has ended its direction, and all of it was taken.
+    pub fn has_ended(&self) -> Result<bool, Failure> {
+        Ok(lock(&self.read)
+            .as_ref()
+            .is_some_and(|reading| reading.is_ended))
     }
 
     /// Waits until a read may give something else than it did. Nothing is lost when this is given up.
@@ -208,7 +230,7 @@ impl Connection {
         cancellation: Option<Arc<Cancellation>>,
     ) -> Result<Arc<Self>, Failure> {
         let connecting = match lock(&self.read).as_ref() {
-            Some(half) => half.fresh_leg(),
+            Some(reading) => reading.half.fresh_leg(),
             None => return Err(Failure::closed()),
         };
         run(

@@ -16,6 +16,7 @@
     reason = "uniffi hands values over, not references"
 )]
 
+mod block;
 mod connection;
 mod connector;
 mod error;
@@ -31,7 +32,8 @@ mod runtime;
 mod stats;
 mod wait;
 
-pub use connection::{Connection, ReadOutcome};
+pub use block::Block;
+pub use connection::Connection;
 pub use connector::{Budget, Connector};
 pub use error::{Failure, Interruption, Kind};
 pub use events::{Event, Events};

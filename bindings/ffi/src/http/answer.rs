@@ -15,7 +15,7 @@ use twinpath::http::{Report, Response};
 
 use super::request::Header;
 use super::summary::RequestSummary;
-use crate::connection::ReadOutcome;
+use crate::block::Block;
 use crate::error::Failure;
 use crate::runtime;
 use crate::wait::{Cancellation, Signal};
@@ -109,19 +109,18 @@ impl Body {
     }
 
     /// What is there, at most `max` bytes.
-    fn take(&self, max: usize) -> Result<ReadOutcome, Failure> {
+    fn take(&self, max: usize) -> Result<Block, Failure> {
         let mut state = self.lock();
         if state.size > 0 || state.end.is_some() {
             self.readable.pass_on();
         }
         if state.size == 0 {
             return match &state.end {
-                None => Ok(ReadOutcome::NotYet),
-                Some(Ok(())) => Ok(ReadOutcome::End),
+                None | Some(Ok(())) => Ok(Block::with_capacity(0)),
                 Some(Err(failure)) => Err(failure.clone()),
             };
         }
-        let mut bytes = Vec::with_capacity(max.min(state.size));
+        let mut bytes = Block::with_capacity(max.min(state.size));
         while bytes.len() < max {
             let Some(piece) = state.pieces.front_mut() else {
                 break;
@@ -136,7 +135,7 @@ impl Body {
         state.size -= bytes.len();
         drop(state);
         self.room.notify_one();
-        Ok(ReadOutcome::Data { bytes })
+        Ok(bytes)
     }
 }
 
@@ -188,14 +187,19 @@ impl Answer {
         Ok(self.head.clone())
     }
 
-    /// Takes what has come of the body, at most `max` bytes, without waiting.
-    pub fn try_read(&self, max: u32) -> Result<ReadOutcome, Failure> {
+    /// Takes what has come of the body, at most `max` bytes, without waiting. None: wait until it is readable, unless it has
+    /// ended.
+    pub fn try_read(&self, max: u32) -> Result<Block, Failure> {
         let max = usize::try_from(max).unwrap_or(LARGEST_READ);
-        let outcome = self.body.take(max.clamp(1, LARGEST_READ))?;
-        if let ReadOutcome::Data { bytes } = &outcome {
-            self.count(bytes.len());
-        }
-        Ok(outcome)
+        let bytes = self.body.take(max.clamp(1, LARGEST_READ))?;
+        self.count(bytes.len());
+        Ok(bytes)
+    }
+
+    /// Whether all of the body was taken.
+    pub fn has_ended(&self) -> Result<bool, Failure> {
+        let state = self.body.lock();
+        Ok(state.size == 0 && matches!(state.end, Some(Ok(()))))
     }
 
     /// Waits until a read may give something else than it did. Nothing is lost when this is given up.
@@ -267,14 +271,15 @@ impl Answer {
             .await?;
         let mut saved = 0;
         loop {
-            match self.try_read(u32::MAX)? {
-                ReadOutcome::Data { bytes } => {
-                    file.write_all(&bytes).await?;
-                    file.flush().await?;
-                    saved += bytes.len() as u64;
-                }
-                ReadOutcome::NotYet => self.readable(Some(Arc::clone(&stop))).await?,
-                ReadOutcome::End => return Ok(saved),
+            let bytes = self.try_read(u32::MAX)?;
+            if !bytes.is_empty() {
+                file.write_all(&bytes).await?;
+                file.flush().await?;
+                saved += bytes.len() as u64;
+            } else if self.has_ended()? {
+                return Ok(saved);
+            } else {
+                self.readable(Some(Arc::clone(&stop))).await?;
             }
             if stop.is_cancelled() {
                 return Err(Failure::cancelled());

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
 use twinpath::http::{Body, Client, RequestBuilder};
 
+use crate::block::Block;
 use crate::error::{Failure, Kind};
 
 /// One header.
@@ -25,7 +25,7 @@ pub enum Payload {
     /// These bytes.
     InMemory {
         /// They.
-        bytes: Vec<u8>,
+        bytes: Block,
     },
     /// What is in that file, which must not change meanwhile.
     InFile {
@@ -71,7 +71,7 @@ impl Request {
         }
         request = match self.payload {
             Payload::Nothing => request,
-            Payload::InMemory { bytes } => request.body(Bytes::from(bytes)),
+            Payload::InMemory { bytes } => request.body(bytes.into_bytes()),
             Payload::InFile { path } => {
                 let body = Body::file(&path).map_err(|error| {
                     Failure::new(

@@ -22,6 +22,7 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::block::Block;
 use crate::error::Failure;
 use crate::names::{InterfaceKind, Role};
 
@@ -69,7 +70,7 @@ pub trait LegDialer: Send + Sync {
 #[uniffi::export(foreign)]
 pub trait PlatformLeg: Send + Sync {
     /// Sends these bytes after all that came before.
-    fn send(&self, bytes: Vec<u8>) -> Result<(), Failure>;
+    fn send(&self, bytes: Block) -> Result<(), Failure>;
 
     /// Receives once, at least one byte and `max` at most. Not asked for again before it was answered.
     fn receive(&self, max: u32) -> Result<(), Failure>;

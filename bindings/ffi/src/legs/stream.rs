@@ -13,6 +13,7 @@ use twinpath::driver::ByteStream;
 
 use super::pipe::{self, LegPipe, PIECE, UNSENT};
 use super::{LegFacts, PlatformLeg};
+use crate::block::Block;
 use crate::error::Failure;
 
 /// Closes the leg when it is dropped.
@@ -61,7 +62,8 @@ impl PipeStream {
             }
             room
         };
-        let mut bytes = Vec::new();
+        let wanted = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let mut bytes = Block::with_capacity(wanted.min(room));
         for piece in pieces {
             let left = room - bytes.len();
             bytes.extend_from_slice(&piece[..piece.len().min(left)]);

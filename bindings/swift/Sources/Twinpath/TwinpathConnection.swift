@@ -7,7 +7,7 @@ internal import TwinpathCore
 /// connection as usable as before: a cancelled read has taken nothing, and a cancelled write tells how much was accepted
 /// (``WriteCancelled``).
 public final class TwinpathConnection: Sendable {
-    private let core: Connection
+    let core: Connection
 
     init(_ core: Connection) {
         self.core = core
@@ -22,9 +22,10 @@ public final class TwinpathConnection: Sendable {
     }
 
     /// The next bytes, at most `max`; `nil` once the peer has ended its direction.
-    public func read(upTo max: Int = 65_536) async throws -> Data? {
+    public func read(upTo max: Int = 262_144) async throws -> Data? {
         let core = core
-        return try await pull(max, { try core.tryRead(max: $0) }, { try await core.readable(cancellation: $0) })
+        return try await pull(
+            max, { try core.tryRead(max: $0) }, { try core.hasEnded() }, { try await core.readable(cancellation: $0) })
     }
 
     /// What comes, up to the end of the peer's direction.
@@ -122,7 +123,8 @@ public struct TwinpathBytes: AsyncSequence, Sendable {
 /// Takes bytes as soon as there are any: what waits takes nothing, so that it can be cancelled at any moment.
 func pull(
     _ max: Int,
-    _ take: (UInt32) throws -> ReadOutcome,
+    _ take: (UInt32) throws -> Data,
+    _ hasEnded: () throws -> Bool,
     _ wait: @Sendable (Cancellation) async throws -> Void
 ) async throws -> Data? {
     guard max > 0 else {
@@ -130,10 +132,9 @@ func pull(
     }
     while true {
         try Task.checkCancellation()
-        switch try translated({ try take(UInt32(clamping: max)) }) {
-        case .data(let bytes): return bytes
-        case .end: return nil
-        case .notYet: try await cancellable(wait)
-        }
+        let bytes = try translated { try take(UInt32(clamping: max)) }
+        if !bytes.isEmpty { return bytes }
+        if try translated(hasEnded) { return nil }
+        try await cancellable(wait)
     }
 }

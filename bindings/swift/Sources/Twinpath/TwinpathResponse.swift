@@ -83,9 +83,10 @@ public final class TwinpathResponse: Sendable {
     }
 
     /// The next bytes of the body, at most `max`; `nil` at its end.
-    public func read(upTo max: Int = 65_536) async throws -> Data? {
+    public func read(upTo max: Int = 262_144) async throws -> Data? {
         let core = core
-        return try await pull(max, { try core.tryRead(max: $0) }, { try await core.readable(cancellation: $0) })
+        return try await pull(
+            max, { try core.tryRead(max: $0) }, { try core.hasEnded() }, { try await core.readable(cancellation: $0) })
     }
 
     /// The body as it comes.

@@ -14,7 +14,6 @@ import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.withContext
 import org.twinpath.ffi.Connection
 import org.twinpath.ffi.NextEvent
-import org.twinpath.ffi.ReadOutcome
 
 /**
  * A connection with cellular backup.
@@ -23,22 +22,22 @@ import org.twinpath.ffi.ReadOutcome
  * connection as usable as before: a cancelled read has taken nothing, and a cancelled write tells how much was accepted
  * ([WriteCancelledException]).
  */
-public class TwinpathConnection internal constructor(private val ffi: Connection) : Closeable {
+public class TwinpathConnection internal constructor(internal val ffi: Connection) : Closeable {
     private val reading = Mutex()
     private val writing = Mutex()
 
     /** What is written goes through here, for the library takes bytes only from outside of the heap. */
-    private val buffer by lazy { ByteBuffer.allocateDirect(PIECE) }
+    private var buffer = ByteBuffer.allocateDirect(0)
 
     /**
      * The next bytes, at most [max]; `null` once the peer has ended its direction.
      *
      * @throws TwinpathException if the connection broke.
      */
-    public suspend fun read(max: Int = PIECE): ByteArray? {
+    public suspend fun read(max: Int = LARGE_PIECE): ByteArray? {
         require(max > 0) { "a read is of one byte at least" }
         return reading.withLock {
-            pull({ ffi.readable(null) }) { ffi.tryRead(max.toUInt()) }
+            pull({ ffi.readable(null) }, { ffi.hasEnded() }) { ffi.tryRead(max.toUInt()) }
         }
     }
 
@@ -57,7 +56,8 @@ public class TwinpathConnection internal constructor(private val ffi: Connection
         try {
             writing.withLock {
                 while (accepted < length) {
-                    val size = minOf(length - accepted, PIECE)
+                    val size = minOf(length - accepted, LARGE_PIECE)
+                    if (buffer.capacity() < size) buffer = ByteBuffer.allocateDirect(maxOf(size, PIECE))
                     buffer.clear()
                     buffer.put(bytes, offset + accepted, size).flip()
                     val taken = translated { ffi.tryWrite(buffer) }.toInt()
@@ -153,16 +153,16 @@ public class TwinpathConnection internal constructor(private val ffi: Connection
 /** What is moved at once. */
 internal const val PIECE: Int = 64 * 1024
 
+/** What is moved at once where there is much. */
+internal const val LARGE_PIECE: Int = 256 * 1024
+
 /** Takes bytes as soon as there are any: what waits takes nothing, so that it can be cancelled at any moment. */
-internal suspend inline fun pull(wait: () -> Unit, take: () -> ReadOutcome): ByteArray? {
+internal suspend inline fun pull(wait: () -> Unit, hasEnded: () -> Boolean, take: () -> ByteArray): ByteArray? {
     while (true) {
-        when (val outcome = translated { take() }) {
-            is ReadOutcome.Data -> return outcome.bytes
-            ReadOutcome.End -> return null
-            ReadOutcome.NotYet -> {
-                coroutineContext.ensureActive()
-                translated { wait() }
-            }
-        }
+        val bytes = translated { take() }
+        if (bytes.isNotEmpty()) return bytes
+        if (translated { hasEnded() }) return null
+        coroutineContext.ensureActive()
+        translated { wait() }
     }
 }

@@ -19,6 +19,7 @@ public data class Budget(
  */
 public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Closeable {
     internal val ffi: Connector = translated {
+        CallbackThreads.keep()
         val chosen = TwinpathOptions().apply(options)
         val (dialer, cellular) = chosen.dialer to chosen.cellularUse
         when {

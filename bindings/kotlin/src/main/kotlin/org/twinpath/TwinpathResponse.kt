@@ -91,10 +91,10 @@ public class TwinpathResponse internal constructor(private val ffi: Answer) : Cl
      *
      * @throws TwinpathException if the answer broke off and could not be gone on with.
      */
-    public suspend fun read(max: Int = PIECE): ByteArray? {
+    public suspend fun read(max: Int = LARGE_PIECE): ByteArray? {
         require(max > 0) { "a read is of one byte at least" }
         return reading.withLock {
-            pull({ ffi.readable(null) }) { ffi.tryRead(max.toUInt()) }
+            pull({ ffi.readable(null) }, { ffi.hasEnded() }) { ffi.tryRead(max.toUInt()) }
         }
     }
 
@@ -102,7 +102,7 @@ public class TwinpathResponse internal constructor(private val ffi: Answer) : Cl
     public suspend fun bytes(limit: Int = 16 * 1024 * 1024): ByteArray {
         val all = ByteArrayOutputStream()
         while (true) {
-            val piece = read(4 * PIECE) ?: return all.toByteArray()
+            val piece = read() ?: return all.toByteArray()
             if (piece.size > limit - all.size()) {
                 throw TwinpathException(ErrorKind.OTHER, "the answer is larger than $limit bytes")
             }

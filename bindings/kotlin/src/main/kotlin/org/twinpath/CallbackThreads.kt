@@ -1,0 +1,35 @@
+package org.twinpath
+
+import com.sun.jna.Callback
+import com.sun.jna.CallbackThreadInitializer
+import com.sun.jna.Native
+import org.twinpath.ffi.uniffiCallbackInterfaceCellularUse
+import org.twinpath.ffi.uniffiCallbackInterfaceLegDialer
+import org.twinpath.ffi.uniffiCallbackInterfaceLogSink
+import org.twinpath.ffi.uniffiCallbackInterfacePlatformLeg
+import org.twinpath.ffi.uniffiRustFutureContinuationCallbackImpl
+
+/**
+ * Has threads of the library stay known to the JVM, as daemons, once they have called into it: to make them known anew for each
+ * call, as JNA does by default, takes longer than most calls.
+ */
+internal object CallbackThreads {
+    init {
+        val staying = CallbackThreadInitializer(true, false, "twinpath")
+        val called: List<Callback> = listOf(
+            uniffiRustFutureContinuationCallbackImpl,
+            uniffiCallbackInterfaceCellularUse.begin,
+            uniffiCallbackInterfaceCellularUse.end,
+            uniffiCallbackInterfaceLegDialer.dial,
+            uniffiCallbackInterfaceLogSink.log,
+            uniffiCallbackInterfacePlatformLeg.send,
+            uniffiCallbackInterfacePlatformLeg.receive,
+            uniffiCallbackInterfacePlatformLeg.finish,
+            uniffiCallbackInterfacePlatformLeg.close,
+        )
+        called.forEach { Native.setCallbackThreadInitializer(it, staying) }
+    }
+
+    /** Sees to it that this is done. */
+    fun keep() = Unit
+}
