@@ -152,12 +152,9 @@ impl TlsConfig {
             .build()
             .map_err(|error| failed(&error))?
         } else {
-            let roots = self.roots.iter().cloned();
-            let platform = rustls_platform_verifier::Verifier::new_with_extra_roots(
-                roots,
-                Arc::clone(provider),
-            );
-            Arc::new(platform.map_err(|error| failed(&error))?)
+            let roots = self.roots.clone();
+            twinpath_socket::platform_verifier(roots, Arc::clone(provider))
+                .map_err(|error| failed(&error))?
         };
         if self.pins.is_empty() {
             return Ok(inner);

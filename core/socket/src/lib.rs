@@ -53,6 +53,8 @@ mod resolve;
 pub mod runtime;
 mod scope;
 mod sys;
+#[cfg(feature = "trust")]
+mod trust;
 mod watch;
 
 pub use clock::now_boottime;
@@ -66,4 +68,6 @@ pub use mandate::{Mandate, system_mandate, system_mandate_among};
 pub use options::{Binding, ConnectOptions, ListenOptions};
 pub use resolve::resolve;
 pub use scope::is_local_scope;
+#[cfg(feature = "trust")]
+pub use trust::platform_verifier;
 pub use watch::InterfaceWatcher;

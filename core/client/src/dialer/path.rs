@@ -137,3 +137,25 @@ impl Path {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platforms_dialer_is_told_where_to_go_and_where_not() {
+        let path = Path::system_route(Role::Backup);
+        let address = "198.51.100.7".parse().unwrap();
+        let told = |target: &Target| path.addresses_of(target).unwrap();
+        assert_eq!(told(&Target::new("gw.example", 443)), []);
+        let literal = Target::new("198.51.100.7", 443);
+        assert_eq!(told(&literal), [SocketAddr::new(address, 443)]);
+        let further = Target::new("gw.example", 443).with_reached_at(Some(address));
+        assert_eq!(told(&further), [SocketAddr::new(address, 443)]);
+        // A peer must not send a leg back to this device, by whichever name.
+        let announced = Target::new("join.example", 443).announced();
+        assert!(path.admit(&announced, address).is_ok());
+        let here = path.admit(&announced, "127.0.0.1".parse().unwrap());
+        assert_eq!(here.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+}

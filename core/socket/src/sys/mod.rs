@@ -37,6 +37,8 @@ use other as os;
 #[cfg(windows)]
 use windows as os;
 
+#[cfg(all(feature = "trust", target_os = "android"))]
+pub(crate) use os::platform_verifier;
 pub(crate) use os::{
     Events, REUSE_ADDRESS_ON_LISTEN, bind_interface, bind_network, boottime, interfaces, resolve,
     set_notsent_lowat, set_user_timeout, tcp_health,
@@ -45,6 +47,8 @@ pub(crate) use os::{
 pub(crate) use os::{MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info, runtime};
 #[cfg(unix)]
 pub(crate) use shared::descriptors::{OUT_OF_DESCRIPTORS, raise_descriptor_limit};
+#[cfg(all(feature = "trust", not(target_os = "android")))]
+pub(crate) use shared::trust::platform_verifier;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use shared::{
     no_mptcp::{MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info},

@@ -2,12 +2,16 @@
 //! fed from `ConnectivityManager`, since netlink is closed to apps.
 
 mod network;
+#[cfg(feature = "trust")]
+mod trust;
 
 use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use socket2::{SockRef, Socket};
 
 pub(crate) use self::network::bind_network;
+#[cfg(feature = "trust")]
+pub(crate) use self::trust::platform_verifier;
 use super::shared::{clock, ifaddrs, lookup, names};
 pub(crate) use super::shared::{silent::Events, tcp_info::tcp_health};
 use crate::{Binding, Interface, connect::Direction};

@@ -22,3 +22,5 @@ pub(super) mod silent;
 pub(super) mod sockaddr;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) mod tcp_info;
+#[cfg(all(feature = "trust", not(target_os = "android")))]
+pub(super) mod trust;
