@@ -63,7 +63,8 @@ internal class LegsTest {
                 }
             }.use { it.toGateway() }.use { it.write(byteArrayOf(1)); it.read() }
         }
-        assertEquals(ErrorKind.INTERRUPTED, failure.kind, "$failure")
+        // As soon as a leg has failed after it was spoken to, or when none ever brought an answer.
+        assertTrue(failure.kind in listOf(ErrorKind.INTERRUPTED, ErrorKind.NOT_A_GATEWAY), "$failure")
     }
 
     @Test
