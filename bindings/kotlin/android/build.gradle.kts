@@ -1,4 +1,4 @@
-// The library for Android, as an AAR. The native libraries are put into src/main/jniLibs by ../../package-android.
+// The library for Android, as an AAR. The native libraries are put into src/main/jniLibs by bindings/package/android.
 plugins {
     id("com.android.library") version "8.13.0"
     kotlin("android") version "2.2.20"
