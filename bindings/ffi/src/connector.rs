@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
+use twinpath::ConnectorBuilder;
 
 use crate::connection::Connection;
 use crate::error::Failure;
@@ -29,6 +30,13 @@ pub struct Connector {
 }
 
 impl Connector {
+    fn built(builder: ConnectorBuilder) -> Result<Arc<Self>, Failure> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        let inner = builder.build()?;
+        Ok(Arc::new(Self { inner }))
+    }
+
     pub(crate) const fn inner(&self) -> &twinpath::Connector {
         &self.inner
     }
@@ -39,10 +47,7 @@ impl Connector {
     /// A connector with these options.
     #[uniffi::constructor]
     pub fn new(options: ConnectorOptions) -> Result<Arc<Self>, Failure> {
-        let runtime = runtime::handle()?;
-        let _inside = runtime.enter();
-        let inner = options.builder()?.build()?;
-        Ok(Arc::new(Self { inner }))
+        Self::built(options.builder()?)
     }
 
     /// A connector with these options, whose legs the platform opens.
@@ -51,11 +56,7 @@ impl Connector {
         options: ConnectorOptions,
         dialer: Arc<dyn LegDialer>,
     ) -> Result<Arc<Self>, Failure> {
-        let runtime = runtime::handle()?;
-        let _inside = runtime.enter();
-        let dialer = PlatformDialer::new(dialer);
-        let inner = options.builder()?.dialer(dialer).build()?;
-        Ok(Arc::new(Self { inner }))
+        Self::built(options.builder()?.dialer(PlatformDialer::new(dialer)))
     }
 
     /// A connector with these options, which tells of its use of cellular.
@@ -64,11 +65,7 @@ impl Connector {
         options: ConnectorOptions,
         cellular: Arc<dyn CellularUse>,
     ) -> Result<Arc<Self>, Failure> {
-        let runtime = runtime::handle()?;
-        let _inside = runtime.enter();
-        let dialer = LeasingDialer::new(cellular);
-        let inner = options.builder()?.dialer(dialer).build()?;
-        Ok(Arc::new(Self { inner }))
+        Self::built(options.builder()?.dialer(LeasingDialer::new(cellular)))
     }
 
     /// Connects to `target`, written as `host:port`. A connect that is given up leaves nothing open.
