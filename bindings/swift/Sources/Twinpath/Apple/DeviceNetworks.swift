@@ -15,6 +15,7 @@
         private var monitors: [InterfaceKind: NWPathMonitor] = [:]
         private var paths: [InterfaceKind: NWPath] = [:]
         private var savers: [ObjectIdentifier: Saver] = [:]
+        private var waiting: [@Sendable () -> Void] = []
 
         private struct Saver { weak var connector: Connector? }
 
@@ -51,17 +52,32 @@
             }
         }
 
+        /// Runs `act` on the monitors' queue, once each of them has spoken: right after a start nothing is known yet.
+        func whenKnown(_ act: @escaping @Sendable () -> Void) {
+            let isKnown = lock.withLock {
+                let isKnown = isComplete
+                if !isKnown { waiting.append(act) }
+                return isKnown
+            }
+            if isKnown { queue.async(execute: act) }
+        }
+
+        /// Under `lock`.
+        private var isComplete: Bool { paths.count == monitors.count }
+
         func interface(named name: String) -> NWInterface? {
             lock.withLock { paths.values.flatMap(\.availableInterfaces).first { $0.name == name } }
         }
 
         private func changed(_ kind: InterfaceKind, to path: NWPath) {
-            let (known, connectors) = lock.withLock {
+            let (known, connectors, waited) = lock.withLock {
                 paths[kind] = path
-                return (paths, savers.values.compactMap(\.connector))
+                // Until each monitor has spoken once, a list would have others taken for gone.
+                guard isComplete else { return ([InterfaceKind: NWPath](), [Connector](), [@Sendable () -> Void]()) }
+                defer { waiting = [] }
+                return (paths, savers.values.compactMap(\.connector), waiting)
             }
-            // Until each monitor has spoken once, a list would have others taken for gone.
-            guard known.count == lock.withLock({ monitors.count }) else { return }
+            guard !known.isEmpty else { return }
             let addresses = addressesByInterface()
             let networks = known.flatMap { kind, path -> [TwinpathNetwork] in
                 guard path.status == .satisfied else { return [] }
@@ -75,6 +91,7 @@
             try? TwinpathLibrary.setNetworks(networks)
             let isSaving = known[.cellular]?.isConstrained ?? false
             for connector in connectors { try? connector.setDataSaving(dataSaving: isSaving) }
+            waited.forEach { $0() }
         }
     }
 

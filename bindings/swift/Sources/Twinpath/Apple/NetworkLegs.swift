@@ -13,35 +13,49 @@
         }
 
         public func dial(_ target: LegTarget, pipe: LegPipe) throws -> any PlatformLeg {
-            var interface: NWInterface?
-            if let wanted = target.interface {
-                interface = networks.interface(named: wanted.name)
-                guard interface != nil else {
-                    throw TwinpathError(.noInterface, "\(wanted.name) is not there any more")
-                }
+            let leg = NetworkLeg(pipe)
+            networks.start()
+            networks.whenKnown { [networks] in
+                leg.begin(target, among: networks)
             }
-            return NetworkLeg(target, over: interface, pipe: pipe)
+            return leg
         }
     }
 
-    final class NetworkLeg: PlatformLeg {
-        private let connection: NWConnection
-        private let pipe: LegPipe
-        /// One for all, in turn: what is told of a leg keeps its order.
+    /// All of it happens on one queue: what is told of a leg keeps its order.
+    final class NetworkLeg: PlatformLeg, @unchecked Sendable {
         private static let queue = DispatchQueue(label: "org.twinpath.legs")
+        private let pipe: LegPipe
+        /// On the queue, as what follows.
+        private var connection: NWConnection?
+        private var isClosed = false
 
-        init(_ target: LegTarget, over interface: NWInterface?, pipe: LegPipe) {
-            let options = NWProtocolTCP.Options()
-            options.noDelay = true
-            let parameters = NWParameters(tls: nil, tcp: options)
-            parameters.requiredInterface = interface
-            // Whether something may be spent is the library's to say.
-            parameters.prohibitExpensivePaths = false
-            parameters.prohibitConstrainedPaths = false
-            let host = NWEndpoint.Host(target.addresses.first ?? target.host)
-            let port = NWEndpoint.Port(rawValue: target.port) ?? .any
-            connection = NWConnection(host: host, port: port, using: parameters)
+        init(_ pipe: LegPipe) {
             self.pipe = pipe
+        }
+
+        func begin(_ target: LegTarget, among networks: DeviceNetworks) {
+            Self.queue.async { [self] in
+                guard !isClosed else { return }
+                let interface = target.interface.flatMap { networks.interface(named: $0.name) }
+                if let wanted = target.interface, interface == nil {
+                    return pipe.failed(.noInterface, "\(wanted.name) is not there any more")
+                }
+                let options = NWProtocolTCP.Options()
+                options.noDelay = true
+                let parameters = NWParameters(tls: nil, tcp: options)
+                parameters.requiredInterface = interface
+                // Whether something may be spent is the library's to say.
+                parameters.prohibitExpensivePaths = false
+                parameters.prohibitConstrainedPaths = false
+                let host = NWEndpoint.Host(target.addresses.first ?? target.host)
+                let port = NWEndpoint.Port(rawValue: target.port) ?? .any
+                open(NWConnection(host: host, port: port, using: parameters))
+            }
+        }
+
+        private func open(_ connection: NWConnection) {
+            self.connection = connection
             connection.stateUpdateHandler = { [weak self] in self?.changed(to: $0) }
             connection.viabilityUpdateHandler = { [weak self] isViable in
                 // The interface, or the address, is gone: no need to wait for a timer.
@@ -53,7 +67,7 @@
         private func changed(to state: NWConnection.State) {
             switch state {
             case .ready:
-                connection.requestEstablishmentReport(queue: Self.queue) { [pipe, peer] report in
+                connection?.requestEstablishmentReport(queue: Self.queue) { [pipe, peer] report in
                     let rtt = report?.handshakes.first?.handshakeRTT
                     pipe.connected(peer: peer, rtt: rtt.map { .seconds($0) })
                 }
@@ -65,7 +79,7 @@
         }
 
         private var peer: String? {
-            guard case .hostPort(let host, _) = connection.currentPath?.remoteEndpoint else { return nil }
+            guard case .hostPort(let host, _) = connection?.currentPath?.remoteEndpoint else { return nil }
             return "\(host)"
         }
 
@@ -78,27 +92,37 @@
         }
 
         func send(_ bytes: Data) {
-            connection.send(
-                content: bytes,
-                completion: .contentProcessed { [weak self] error in
-                    if let error { self?.lost(error) } else { self?.pipe.sent(bytes.count) }
-                })
+            Self.queue.async { [self] in
+                connection?.send(
+                    content: bytes,
+                    completion: .contentProcessed { [weak self] error in
+                        if let error { self?.lost(error) } else { self?.pipe.sent(bytes.count) }
+                    })
+            }
         }
 
         func receive(max: Int) {
-            connection.receive(minimumIncompleteLength: 1, maximumLength: max) { [weak self] bytes, _, isComplete, error in
-                guard let self else { return }
-                if let bytes, !bytes.isEmpty { pipe.received(bytes) }
-                if isComplete { pipe.receivedEnd() } else if let error { lost(error) }
+            Self.queue.async { [self] in
+                connection?.receive(minimumIncompleteLength: 1, maximumLength: max) { [weak self] bytes, _, isComplete, error in
+                    guard let self else { return }
+                    if let bytes, !bytes.isEmpty { pipe.received(bytes) }
+                    if isComplete { pipe.receivedEnd() } else if let error { lost(error) }
+                }
             }
         }
 
         func finish() {
-            connection.send(content: nil, contentContext: .finalMessage, isComplete: true, completion: .idempotent)
+            Self.queue.async { [self] in
+                connection?.send(content: nil, contentContext: .finalMessage, isComplete: true, completion: .idempotent)
+            }
         }
 
         func close(aborted: Bool) {
-            if aborted { connection.forceCancel() } else { connection.cancel() }
+            Self.queue.async { [self] in
+                isClosed = true
+                if aborted { connection?.forceCancel() } else { connection?.cancel() }
+                connection = nil
+            }
         }
     }
 #endif

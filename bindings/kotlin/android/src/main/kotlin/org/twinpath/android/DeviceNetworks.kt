@@ -32,9 +32,11 @@ internal class DeviceNetworks private constructor(private val context: Context, 
     private val handler = Handler(thread.looper)
     private val savers = CopyOnWriteArraySet<(Boolean) -> Unit>()
 
-    /** On the handler's thread only, as all that follows. */
+    /** Under the lock of this, as all that follows. */
     private val known = LinkedHashMap<Network, State>()
     private var isSaving: Boolean? = null
+    private var isTelling = false
+    private var isClosed = false
 
     private val callbacks = TRANSPORTS.map { (transport, kind) ->
         val request = NetworkRequest.Builder()
@@ -57,23 +59,29 @@ internal class DeviceNetworks private constructor(private val context: Context, 
     /** Tells now, if it is known, and at every change whether data is to be saved. */
     fun onSaving(tell: (Boolean) -> Unit): Closeable {
         savers += tell
-        handler.post { isSaving?.let(tell) }
+        handler.post { synchronized(this) { isSaving }?.let(tell) }
         return Closeable { savers -= tell }
     }
 
+    @Synchronized
     private fun close() {
+        isClosed = true
         callbacks.forEach(manager::unregisterNetworkCallback)
         context.unregisterReceiver(dataSaver)
-        handler.post {
-            TwinpathLibrary.setNetworks(null)
-            TwinpathLibrary.setProxyMandated(false)
-            thread.quit()
-        }
+        thread.quit()
+        TwinpathLibrary.setNetworks(null)
+        TwinpathLibrary.setProxyMandated(false)
     }
 
+    @Synchronized
     private fun publish() {
+        // Others may be telling by now.
+        if (isClosed) return
         TwinpathLibrary.setProxyMandated(manager.defaultProxy != null)
-        TwinpathLibrary.setNetworks(known.mapNotNull { (network, state) -> state.describe(network) })
+        val networks = known.mapNotNull { (network, state) -> state.describe(network) }
+        // Until the system has told of one, no list means that it has not told yet, and not that there is none.
+        isTelling = isTelling || networks.isNotEmpty()
+        if (isTelling) TwinpathLibrary.setNetworks(networks)
         // What the system would have an app spend on a path beside the default one, by the user's plan and settings.
         val cellular = known.entries.firstOrNull { it.value.kind == InterfaceKind.CELLULAR }?.key
         val preference = cellular?.let(manager::getMultipathPreference)
@@ -86,7 +94,7 @@ internal class DeviceNetworks private constructor(private val context: Context, 
     }
 
     private inner class Told(private val kind: InterfaceKind) : ConnectivityManager.NetworkCallback() {
-        private fun change(network: Network, what: State.() -> Unit) {
+        private fun change(network: Network, what: State.() -> Unit) = synchronized(this@DeviceNetworks) {
             known.getOrPut(network) { State(kind) }.what()
             publish()
         }
@@ -102,7 +110,7 @@ internal class DeviceNetworks private constructor(private val context: Context, 
         override fun onBlockedStatusChanged(network: Network, blocked: Boolean) =
             change(network) { isBlocked = blocked }
 
-        override fun onLost(network: Network) {
+        override fun onLost(network: Network) = synchronized(this@DeviceNetworks) {
             known.remove(network)
             publish()
         }

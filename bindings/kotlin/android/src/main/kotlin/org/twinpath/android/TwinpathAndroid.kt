@@ -3,7 +3,9 @@ package org.twinpath.android
 import android.app.Application
 import android.content.Context
 import android.net.ConnectivityManager
+import android.util.Log
 import org.twinpath.TwinpathConnector
+import org.twinpath.TwinpathException
 import org.twinpath.TwinpathOptions
 
 /**
@@ -40,10 +42,10 @@ public object TwinpathAndroid {
             DeviceNetworks.release()
             throw failed
         }
-        val saver = networks.onSaving(connector::setDataSaving)
+        val saver = networks.onSaving { isSaving -> told { connector.setDataSaving(isSaving) } }
         // Without one of its own, a process has nothing that goes to the background.
         val lifeCycle = (app as? Application)?.takeIf { followsLifeCycle }?.let {
-            AppLifeCycle(it, toBackground = { connector.suspend() }, toForeground = { connector.resume() })
+            AppLifeCycle(it, { told { connector.suspend() } }, { told { connector.resume() } })
         }
         connector.onClose = {
             lifeCycle?.close()
@@ -52,5 +54,14 @@ public object TwinpathAndroid {
             DeviceNetworks.release()
         }
         return connector
+    }
+
+    /** What the system brings about has nobody to fail for: a connector may be closed meanwhile. */
+    private inline fun told(call: () -> Unit) {
+        try {
+            call()
+        } catch (failed: TwinpathException) {
+            Log.w("twinpath", failed.message.orEmpty())
+        }
     }
 }
