@@ -52,6 +52,10 @@ impl Dialer for LeasingDialer {
     fn look_up(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
         self.sockets.look_up(path, target)
     }
+
+    fn binds_sockets(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for LeasingDialer {

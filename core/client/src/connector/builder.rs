@@ -182,11 +182,12 @@ impl ConnectorBuilder {
         if self.pin.is_some() && !gateways {
             return Err(BuildError::PinWithoutGateway);
         }
+        let dialer = self.dialer.unwrap_or_else(|| Arc::new(SocketDialer::new()));
         match self.mode {
-            Some(mode @ Mode::KernelMptcp) if self.dialer.is_some() => {
+            Some(mode @ Mode::KernelMptcp) if !dialer.binds_sockets() => {
                 return Err(BuildError::ModeNotPossible {
                     mode,
-                    peer: "any peer with a dialer that is not the default one",
+                    peer: "any peer with a dialer that binds no sockets",
                 });
             }
             Some(mode @ Mode::Emulated) if !gateways => {
@@ -229,8 +230,7 @@ impl ConnectorBuilder {
             mode: self.mode,
             primary: self.primary,
             backup: self.backup,
-            own_sockets: self.dialer.is_none(),
-            dialer: self.dialer.unwrap_or_else(|| Arc::new(SocketDialer::new())),
+            dialer,
             respect_mandates: self.respect_mandates.unwrap_or(!named),
             connect_timeout: self.connect_timeout,
         })
@@ -260,8 +260,6 @@ pub(super) struct Options {
     primary: Vec<InterfaceSelector>,
     backup: Vec<InterfaceSelector>,
     pub(super) dialer: Arc<dyn Dialer>,
-    /// The dialer is the default one, which makes sockets of this machine.
-    pub(super) own_sockets: bool,
     respect_mandates: bool,
     pub(super) connect_timeout: Duration,
 }

@@ -233,7 +233,7 @@ impl Connector {
     fn try_kernel(&self, plan: &mut Plan, target: &Target) -> Result<Option<Choice>, ConnectError> {
         let pinned = self.options.mode == Some(Mode::KernelMptcp);
         let free = self.options.mode.is_none()
-            && self.options.own_sockets
+            && self.options.dialer.binds_sockets()
             && self.options.peer(target) == Peer::Any
             && plan.mode == Mode::PlainPair;
         if !pinned && !free {

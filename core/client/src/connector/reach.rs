@@ -73,7 +73,7 @@ pub(super) fn ask(
     target: &Target,
     server: Option<SocketAddr>,
 ) -> BoxFuture<Answer> {
-    if let Some(server) = server.filter(|_| options.own_sockets) {
+    if let Some(server) = server.filter(|_| options.dialer.binds_sockets()) {
         return Box::pin(probe::ask(path.binding(), server));
     }
     let dialing = options.dialer.dial(path, target);
@@ -87,4 +87,43 @@ pub(super) fn ask(
             Err(_) => Answer::Nothing,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::dialer::Dialer;
+
+    /// Never opens anything.
+    #[derive(Debug)]
+    struct Mute {
+        binds_sockets: bool,
+    }
+
+    impl Dialer for Mute {
+        fn dial(&self, _path: &Path, _target: &Target) -> BoxFuture<io::Result<LegStream>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn binds_sockets(&self) -> bool {
+            self.binds_sockets
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dialer_that_binds_sockets_need_not_be_bothered_to_ask_a_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap();
+        let target = Target::new("127.0.0.1", server.port());
+        let path = Path::system_route(Role::Primary);
+        let asked = async |binds_sockets| {
+            let dialer = Arc::new(Mute { binds_sockets });
+            let options = Connector::builder().dialer(dialer).into_options().unwrap();
+            ask(&options, &path, &target, Some(server)).await
+        };
+        assert!(matches!(asked(true).await, Answer::Heard(_)));
+        assert!(matches!(asked(false).await, Answer::Nothing));
+    }
 }

@@ -33,6 +33,12 @@ pub trait Dialer: fmt::Debug + Send + Sync {
     fn look_up(&self, _path: &Path, _target: &Target) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
+
+    /// Whether what it opens are TCP sockets of this process, bound to the path's interface and otherwise untouched. Then
+    /// the library may ask a server by a bare handshake of its own, and have the kernel's MPTCP. Not, unless told.
+    fn binds_sockets(&self) -> bool {
+        false
+    }
 }
 
 /// TCP sockets bound to the path's interface, names resolved per path, its addresses raced as RFC 8305 says.
@@ -64,6 +70,10 @@ impl Dialer for SocketDialer {
         Box::pin(
             async move { twinpath_socket::resolve(target.host(), target.port(), &binding).await },
         )
+    }
+
+    fn binds_sockets(&self) -> bool {
+        true
     }
 }
 
