@@ -59,6 +59,8 @@ mod dialer;
 pub mod driver;
 mod error;
 mod events;
+#[cfg(feature = "faults")]
+pub mod faults;
 #[cfg(feature = "http")]
 pub mod http;
 mod inner;
