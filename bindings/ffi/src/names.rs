@@ -31,6 +31,16 @@ pub enum Service {
     Aggregate,
 }
 
+impl From<ServiceType> for Service {
+    fn from(service: ServiceType) -> Self {
+        match service {
+            ServiceType::Interactive => Self::Interactive,
+            ServiceType::Aggregate => Self::Aggregate,
+            _ => Self::Handover,
+        }
+    }
+}
+
 impl From<Service> for ServiceType {
     fn from(service: Service) -> Self {
         match service {

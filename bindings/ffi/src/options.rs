@@ -71,6 +71,9 @@ pub struct ConnectorOptions {
     /// Interfaces for the backup path, the best first; cellular if empty.
     #[uniffi(default = [])]
     pub backup: Vec<InterfaceChoice>,
+    /// Whether the app may have its platform's own MPTCP, and the dialer is asked for that.
+    #[uniffi(default = false)]
+    pub multipath_entitlement: bool,
     /// Whether what the device mandates (a VPN, a proxy) is obeyed; unless an interface is named, it is.
     #[uniffi(default = None)]
     pub respect_mandates: Option<bool>,
@@ -88,6 +91,7 @@ impl ConnectorOptions {
             .service(self.service.into())
             .peer(self.peer.into())
             .early_data(self.early_data)
+            .multipath_entitlement(self.multipath_entitlement)
             .budget(self.budget_per_day);
         if let Some(standby) = self.standby {
             builder = builder.standby(standby.into());

@@ -68,7 +68,9 @@ public enum NWProtocolTLS {
 
 public final class NWParameters: @unchecked Sendable {
     public init(tls: NWProtocolTLS.Options?, tcp: NWProtocolTCP.Options) {}
+    public enum MultipathServiceType: Sendable { case disabled, handover, interactive, aggregate }
     public var requiredInterface: NWInterface?
+    public var multipathServiceType = MultipathServiceType.disabled
     public var prohibitExpensivePaths = false
     public var prohibitConstrainedPaths = false
 }

@@ -31,6 +31,7 @@
 //! |---|---|---|
 //! | a Twinpath gateway | [`Mode::Emulated`] | the stream goes on over the other path, lossless between this end and the gateway |
 //! | any server that speaks MPTCP, from Linux with an MPTCP endpoint for the backup, or `CAP_NET_ADMIN` to [add one](mptcp) | [`Mode::KernelMptcp`] | the kernel moves the stream; [`Protection`] says whether it can |
+//! | any server, by a platform's own MPTCP ([`ConnectorBuilder::multipath_entitlement`]) | [`Mode::KernelMptcp`] | the platform moves the stream if it has become MPTCP, which nobody tells: it is never called protected |
 //! | any server | [`Mode::PlainPair`] | connecting survives a dead path; a connection that is up ends with [`Interrupted`] within about a quarter of a second, [an exchange](Connection::exchange) that may be repeated goes on, and so do requests of the HTTP client |
 //! | either, with one usable path | [`Mode::SinglePath`] | a session with a gateway waits for a path to come back |
 //!

@@ -10,7 +10,7 @@ use twinpath_socket::{Cost, InterfaceKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mode {
-    /// A kernel MPTCP socket.
+    /// A kernel MPTCP socket; where apps have none, a connection for which the platform's framework was asked for MPTCP.
     KernelMptcp,
     /// A session with a gateway over two paths: no byte is lost when one of them dies.
     Emulated,
@@ -67,6 +67,8 @@ pub enum ModeReason {
     /// MPTCP was asked for, and the connection is plain TCP: the server does not know it, or something on the way took
     /// it out.
     FellBack,
+    /// The platform was asked for MPTCP by its own framework, and opened a connection.
+    PlatformMptcp,
     /// This machine cannot do MPTCP with a backup, for this reason.
     NoMptcp(Arc<str>),
 }
@@ -104,6 +106,9 @@ impl fmt::Display for ModeReason {
             Self::FellBack => f.write_str(
                 "the server does not speak MPTCP, or something on the way does not let it through",
             ),
+            Self::PlatformMptcp => {
+                f.write_str("the system was asked for MPTCP, and keeps the paths by itself")
+            }
             Self::NoMptcp(why) => write!(f, "the peer is not a gateway, and {why}"),
         }
     }
@@ -160,6 +165,8 @@ pub enum Unprotected {
     PrimarySubflowLost,
     /// No MPTCP subflow is left.
     NoSubflow,
+    /// The platform does not tell whether the server speaks MPTCP, nor whether there is a subflow on the backup path.
+    PlatformDoesNotTell,
 }
 
 impl fmt::Display for Unprotected {
@@ -175,6 +182,9 @@ impl fmt::Display for Unprotected {
                 "the MPTCP subflow on the primary path is gone and the backup carries the bytes alone",
             ),
             Self::NoSubflow => f.write_str("no MPTCP subflow is left"),
+            Self::PlatformDoesNotTell => f.write_str(
+                "the system does not tell whether its connection became MPTCP and has a backup",
+            ),
         }
     }
 }

@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use twinpath::driver::{BoxFuture, LegStream};
-use twinpath::{Dialer, Path, Target};
+use twinpath::{Dialer, Path, ServiceType, Target};
 
 use super::pipe::LegPipe;
 use super::stream::{PipeStream, as_io};
-use super::{LegDialer, LegInterface, LegTarget};
+use super::{LegDialer, LegInterface, LegTarget, PlatformLeg};
+use crate::error::Failure;
 
 /// Hands every dial to the platform, and sees to it that a leg leads only where its path may.
 pub(crate) struct PlatformDialer(Arc<dyn LegDialer>);
@@ -26,11 +27,27 @@ impl Dialer for PlatformDialer {
     fn dial(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<LegStream>> {
         let dialer = Arc::clone(&self.0);
         let (path, target) = (path.clone(), target.clone());
-        Box::pin(async move { open(dialer.as_ref(), &path, &target).await })
+        Box::pin(async move { open(&path, &target, |order, pipe| dialer.dial(order, pipe)).await })
+    }
+
+    fn dial_multipath(
+        &self,
+        service: ServiceType,
+        path: &Path,
+        target: &Target,
+    ) -> Option<BoxFuture<io::Result<LegStream>>> {
+        let dialer = Arc::clone(&self.0);
+        let (path, target) = (path.clone(), target.clone());
+        let dial = move |order, pipe| dialer.dial_multipath(order, service.into(), pipe);
+        Some(Box::pin(async move { open(&path, &target, dial).await }))
     }
 }
 
-async fn open(dialer: &dyn LegDialer, path: &Path, target: &Target) -> io::Result<LegStream> {
+async fn open(
+    path: &Path,
+    target: &Target,
+    dial: impl FnOnce(LegTarget, Arc<LegPipe>) -> Result<Arc<dyn PlatformLeg>, Failure>,
+) -> io::Result<LegStream> {
     let addresses = path.addresses_of(target)?;
     let order = LegTarget {
         role: path.role().into(),
@@ -45,7 +62,7 @@ async fn open(dialer: &dyn LegDialer, path: &Path, target: &Target) -> io::Resul
         addresses: addresses.iter().map(|it| it.ip().to_string()).collect(),
     };
     let pipe = Arc::<LegPipe>::default();
-    let leg = dialer.dial(order, Arc::clone(&pipe)).map_err(as_io)?;
+    let leg = dial(order, Arc::clone(&pipe)).map_err(as_io)?;
     // Given up with this future.
     let mut stream = PipeStream::new(leg, pipe);
     let facts = poll_fn(|cx| stream.poll_connected(cx)).await?;

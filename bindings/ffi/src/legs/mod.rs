@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::block::Block;
 use crate::error::Failure;
-use crate::names::{InterfaceKind, Role};
+use crate::names::{InterfaceKind, Role, Service};
 
 pub(crate) use dialer::PlatformDialer;
 pub use lease::CellularUse;
@@ -64,6 +64,16 @@ pub struct LegTarget {
 pub trait LegDialer: Send + Sync {
     /// Begins to open a leg, and tells `pipe` what becomes of it.
     fn dial(&self, target: LegTarget, pipe: Arc<LegPipe>) -> Result<Arc<dyn PlatformLeg>, Failure>;
+
+    /// Begins to open a connection whose paths the platform keeps by itself, with MPTCP, and tells `pipe` what becomes of
+    /// it. Only asked for with [`multipath_entitlement`](crate::options::ConnectorOptions::multipath_entitlement), and the
+    /// target has no interface. An error if there is no such thing: then an ordinary leg is asked for.
+    fn dial_multipath(
+        &self,
+        target: LegTarget,
+        service: Service,
+        pipe: Arc<LegPipe>,
+    ) -> Result<Arc<dyn PlatformLeg>, Failure>;
 }
 
 /// A leg that the platform has opened, or is opening.

@@ -6,6 +6,17 @@ internal import TwinpathCore
 public protocol LegDialer: Sendable {
     /// Begins to open a leg, and tells `pipe` what becomes of it. Called on the library's thread: it has to return at once.
     func dial(_ target: LegTarget, pipe: LegPipe) throws -> any PlatformLeg
+
+    /// Begins to open a connection whose paths the platform keeps by itself, with MPTCP as `service` asks; the rest as for
+    /// ``dial(_:pipe:)``. Only asked for with ``TwinpathOptions/hasMultipathEntitlement``, and the target has no interface.
+    /// Throws, as is the default, if there is no such thing: then ordinary legs are asked for.
+    func dialMultipath(_ target: LegTarget, service: ServiceType, pipe: LegPipe) throws -> any PlatformLeg
+}
+
+extension LegDialer {
+    public func dialMultipath(_ target: LegTarget, service: ServiceType, pipe: LegPipe) throws -> any PlatformLeg {
+        throw TwinpathError(.unsupported, "this dialer opens no MPTCP connections")
+    }
 }
 
 /// Where a leg goes, and by which way.
@@ -92,13 +103,32 @@ final class CalledDialer: TwinpathCore.LegDialer {
     }
 
     func dial(target: TwinpathCore.LegTarget, pipe: TwinpathCore.LegPipe) throws -> any TwinpathCore.PlatformLeg {
-        let interface = target.interface.map {
-            LegTarget.Interface(name: $0.name, index: Int($0.index), kind: InterfaceKind($0.kind))
+        try called { try dialer.dial(LegTarget(target), pipe: LegPipe(pipe)) }
+    }
+
+    func dialMultipath(target: TwinpathCore.LegTarget, service: Service, pipe: TwinpathCore.LegPipe) throws
+        -> any TwinpathCore.PlatformLeg
+    {
+        try called { try dialer.dialMultipath(LegTarget(target), service: ServiceType(service), pipe: LegPipe(pipe)) }
+    }
+
+    /// What the library throws itself keeps its kind.
+    private func called(_ dial: () throws -> any PlatformLeg) throws -> any TwinpathCore.PlatformLeg {
+        do {
+            return CalledLeg(try dial())
+        } catch let error as TwinpathError {
+            throw Failure.Failed(kind: error.kind.core, reason: error.message, osCode: nil, interruption: nil)
         }
-        let asked = LegTarget(
-            role: Role(target.role), interface: interface, host: target.host, port: target.port,
-            addresses: target.addresses)
-        return CalledLeg(try dialer.dial(asked, pipe: LegPipe(pipe)))
+    }
+}
+
+extension LegTarget {
+    fileprivate init(_ target: TwinpathCore.LegTarget) {
+        role = Role(target.role)
+        interface = target.interface.map {
+            Interface(name: $0.name, index: Int($0.index), kind: InterfaceKind($0.kind))
+        }
+        (host, port, addresses) = (target.host, target.port, target.addresses)
     }
 }
 

@@ -40,6 +40,10 @@ public struct TwinpathOptions: Sendable {
     public var timeToLive: Duration?
     /// Opens the legs; `nil` for what the platform has: ``NetworkLegs`` on iOS, sockets of the library elsewhere.
     public var dialer: (any LegDialer)?
+    /// Says that the app carries the entitlement `com.apple.developer.networking.multipath`: then connections to servers
+    /// that are no gateways are the system's own MPTCP on iOS, if it opens them (``Mode/kernelMptcp``). Which interface
+    /// carries their bytes, and whether they are protected, the system does not tell.
+    public var hasMultipathEntitlement = false
     /// Whether paths are let go of while the app is in the background, as ``TwinpathConnector/suspend()`` does, and taken
     /// again when it comes back. On iOS only; elsewhere apps are not suspended.
     public var followsLifeCycle = true
@@ -77,6 +81,7 @@ extension TwinpathOptions {
             budgetPerDay: try budgetPerDay.map(bytes),
             primary: primary.map(\.core),
             backup: backup.map(\.core),
+            multipathEntitlement: hasMultipathEntitlement,
             respectMandates: respectMandates,
             connectTimeout: connectTimeout?.interval,
             timeToLive: timeToLive?.interval

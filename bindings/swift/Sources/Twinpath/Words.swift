@@ -36,7 +36,7 @@ public enum Peer: Sendable, Hashable, CaseIterable {
 
 /// How a connection runs.
 public enum Mode: Sendable, Hashable, CaseIterable {
-    /// A kernel MPTCP socket.
+    /// A kernel MPTCP socket; on iOS, a connection for which the system was asked for MPTCP.
     case kernelMptcp
     /// A session with a gateway over two paths: no byte is lost when one of them dies.
     case emulated
@@ -87,6 +87,14 @@ extension Role {
 }
 
 extension ServiceType {
+    init(_ service: TwinpathCore.Service) {
+        switch service {
+        case .handover: self = .handover
+        case .interactive: self = .interactive
+        case .aggregate: self = .aggregate
+        }
+    }
+
     var core: TwinpathCore.Service {
         switch self {
         case .handover: .handover

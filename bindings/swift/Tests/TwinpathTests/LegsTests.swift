@@ -49,6 +49,57 @@ final class LegsTests: LabTestCase {
         XCTAssertNotNil(thrown)
     }
 
+    func testMptcpOfThePlatformCarriesAConnectionToAServerAndIsNotSaidToProtectIt() async throws {
+        // The kernel has a backup for MPTCP for as long as a connection of the library's own wants one.
+        var own = TwinpathOptions()
+        own.budgetPerDay = nil
+        let keeper = try await TwinpathConnector(own).toGateway()
+        let kept = try keeper.stats
+        XCTAssertEqual(kept.mode, .kernelMptcp, kept.modeReason)
+        let dialled = Dialled()
+        let entitled = try TwinpathConnector(
+            anyServer {
+                $0.dialer = Recording(dialled)
+                $0.hasMultipathEntitlement = true
+                $0.service = .interactive
+                $0.budgetPerDay = nil
+            })
+        let connection = try await entitled.toGateway()
+        let stats = try connection.stats
+        XCTAssertEqual(stats.mode, .kernelMptcp)
+        XCTAssertTrue(stats.modeReason.contains("system"), stats.modeReason)
+        XCTAssertFalse(stats.protection.isProtected)
+        XCTAssertTrue(stats.protection.description.contains("does not tell"), stats.protection.description)
+        XCTAssertEqual(dialled.multipath, [.interactive])
+        XCTAssertEqual(dialled.targets.map(\.interface), [nil])
+        let data = pattern(600_000)
+        try await connection.write(data.prefix(300_000))
+        let first = try await connection.read(exactly: 300_000)
+        // Only what is MPTCP goes on.
+        Lab.order("wifi blackhole")
+        try await connection.write(data.dropFirst(300_000))
+        let rest = try await connection.read(exactly: 300_000)
+        XCTAssertEqual(first + rest, data)
+        _ = try await connection.close()
+        keeper.abort()
+    }
+
+    func testWithoutTheEntitlementOrMptcpTheLibrarysOwnLegsServeAndSayWhy() async throws {
+        let dialled = Dialled()
+        func modeAndReason(_ dialer: any LegDialer, _ isEntitled: Bool) async throws -> (Mode, String) {
+            let options = anyServer { ($0.dialer, $0.hasMultipathEntitlement) = (dialer, isEntitled) }
+            let connection = try await TwinpathConnector(options).toGateway()
+            defer { connection.abort() }
+            return (try connection.stats.mode, try connection.stats.modeReason)
+        }
+        let without = try await modeAndReason(Recording(dialled), false)
+        XCTAssertEqual(without.0, .plainPair)
+        XCTAssertEqual(dialled.multipath, [])
+        let withNone = try await modeAndReason(PlainOnly(), true)
+        XCTAssertEqual(withNone.0, .plainPair)
+        XCTAssertTrue(withNone.1.contains("opens no MPTCP connections"), withNone.1)
+    }
+
     func testWhatThePlatformTellsOfNetworksGoesBeforeWhatTheSystemSays() async throws {
         func network(_ name: String, _ kind: InterfaceKind, _ cost: Cost = .unknown) -> TwinpathNetwork {
             TwinpathNetwork(
@@ -82,13 +133,16 @@ final class LegsTests: LabTestCase {
 private final class Dialled: @unchecked Sendable {
     private let lock = NSLock()
     private var all: [LegTarget] = []
+    private var services: [ServiceType] = []
     private var count = 0
     var targets: [LegTarget] { lock.withLock { all } }
+    var multipath: [ServiceType] { lock.withLock { services } }
     var open: Int { lock.withLock { count } }
 
-    func add(_ target: LegTarget) {
+    func add(_ target: LegTarget, _ service: ServiceType? = nil) {
         lock.withLock {
             all.append(target)
+            if let service { services.append(service) }
             count += 1
         }
     }
@@ -104,6 +158,17 @@ private struct Recording: LegDialer {
     func dial(_ target: LegTarget, pipe: LegPipe) throws -> any PlatformLeg {
         dialled.add(target)
         return Recorded(try PosixDialer().dial(target, pipe: pipe), dialled)
+    }
+
+    func dialMultipath(_ target: LegTarget, service: ServiceType, pipe: LegPipe) throws -> any PlatformLeg {
+        dialled.add(target, service)
+        return Recorded(try PosixDialer().dialMultipath(target, service: service, pipe: pipe), dialled)
+    }
+}
+
+private struct PlainOnly: LegDialer {
+    func dial(_ target: LegTarget, pipe: LegPipe) throws -> any PlatformLeg {
+        try PosixDialer().dial(target, pipe: pipe)
     }
 }
 

@@ -10,6 +10,11 @@ struct PosixDialer: LegDialer {
     func dial(_ target: LegTarget, pipe: LegPipe) throws -> any PlatformLeg {
         PosixLeg(target, pipe)
     }
+
+    /// By the kernel's MPTCP.
+    func dialMultipath(_ target: LegTarget, service: ServiceType, pipe: LegPipe) throws -> any PlatformLeg {
+        PosixLeg(target, pipe, isMultipath: true)
+    }
 }
 
 final class PosixLeg: PlatformLeg, @unchecked Sendable {
@@ -21,11 +26,12 @@ final class PosixLeg: PlatformLeg, @unchecked Sendable {
     private var isAborted = false
     private let lock = NSLock()
     private let pipe: LegPipe
+    private let isMultipath: Bool
     /// Wakes the thread: what is written into the second end is read from the first one. Gone with it.
     private var bell: [Int32] = [-1, -1]
 
-    init(_ target: LegTarget, _ pipe: LegPipe) {
-        self.pipe = pipe
+    init(_ target: LegTarget, _ pipe: LegPipe, isMultipath: Bool = false) {
+        (self.pipe, self.isMultipath) = (pipe, isMultipath)
         _ = Glibc.pipe(&bell)
         bell.forEach { _ = fcntl($0, F_SETFL, O_NONBLOCK) }
         Thread.detachNewThread { [self] in
@@ -95,7 +101,9 @@ final class PosixLeg: PlatformLeg, @unchecked Sendable {
 
     private func open(_ address: addrinfo, _ interface: String?) -> Result<Int32, Code> {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let desk = socket(address.ai_family, kind, 0)
+        /// `IPPROTO_MPTCP` of Linux.
+        let desk = socket(address.ai_family, kind, isMultipath ? 262 : 0)
+        guard desk >= 0 else { return .failure(Code(code: errno)) }
         var one: Int32 = 1
         setsockopt(desk, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
         if let interface {

@@ -36,6 +36,7 @@ pub struct ConnectorBuilder {
     primary: Vec<InterfaceSelector>,
     backup: Vec<InterfaceSelector>,
     dialer: Option<Arc<dyn Dialer>>,
+    multipath_entitlement: bool,
     respect_mandates: Option<bool>,
     connect_timeout: Duration,
     ttl: Option<Duration>,
@@ -58,6 +59,7 @@ impl Default for ConnectorBuilder {
             ],
             backup: vec![InterfaceSelector::Kind(InterfaceKind::Cellular)],
             dialer: None,
+            multipath_entitlement: false,
             respect_mandates: None,
             connect_timeout: CONNECT_TIMEOUT,
             ttl: None,
@@ -139,6 +141,15 @@ impl ConnectorBuilder {
         self
     }
 
+    /// Says that the app may have its platform's own MPTCP: on Apple's systems, that it carries the entitlement
+    /// `com.apple.developer.networking.multipath`. Then the dialer is asked for such a connection
+    /// ([`Dialer::dial_multipath`]) towards servers that are no gateways, where there are two paths, none of them over an
+    /// interface that was named. Sockets of this library's own need no such word. Default: no.
+    pub const fn multipath_entitlement(mut self, has_it: bool) -> Self {
+        self.multipath_entitlement = has_it;
+        self
+    }
+
     /// Whether a connection keeps to the system's route, on one path, where the device or the target demands it: a VPN
     /// is in force, a proxy is mandated, or the target is in a private or local network. A leg bound to an interface
     /// would bypass all of these. Default: yes, unless an interface is named.
@@ -184,10 +195,12 @@ impl ConnectorBuilder {
         }
         let dialer = self.dialer.unwrap_or_else(|| Arc::new(SocketDialer::new()));
         match self.mode {
-            Some(mode @ Mode::KernelMptcp) if !dialer.binds_sockets() => {
+            Some(mode @ Mode::KernelMptcp)
+                if !dialer.binds_sockets() && !self.multipath_entitlement =>
+            {
                 return Err(BuildError::ModeNotPossible {
                     mode,
-                    peer: "any peer with a dialer that binds no sockets",
+                    peer: "any peer with a dialer that binds no sockets, unless the app has the multipath entitlement",
                 });
             }
             Some(mode @ Mode::Emulated) if !gateways => {
@@ -231,6 +244,7 @@ impl ConnectorBuilder {
             primary: self.primary,
             backup: self.backup,
             dialer,
+            multipath_entitlement: self.multipath_entitlement,
             respect_mandates: self.respect_mandates.unwrap_or(!named),
             connect_timeout: self.connect_timeout,
         })
@@ -260,6 +274,7 @@ pub(super) struct Options {
     primary: Vec<InterfaceSelector>,
     backup: Vec<InterfaceSelector>,
     pub(super) dialer: Arc<dyn Dialer>,
+    pub(super) multipath_entitlement: bool,
     respect_mandates: bool,
     pub(super) connect_timeout: Duration,
 }

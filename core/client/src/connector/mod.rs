@@ -9,6 +9,7 @@ mod live;
 mod mandate;
 mod paired;
 mod paths;
+mod platform;
 pub(crate) mod race;
 mod reach;
 #[cfg(feature = "http")]
@@ -134,6 +135,7 @@ impl Connector {
         paths::check_paths(&self.options, &plan)?;
         log::debug!("connecting as {}: {}", plan.mode, plan.reason);
         let mut plan = plan;
+        let platform = self.try_platform(&mut plan, target)?;
         let kernel = self.try_kernel(&mut plan, target)?;
         let mut racing = self.racing(&plan);
         if kernel.is_some() {
@@ -141,7 +143,12 @@ impl Connector {
         }
         let race = race::race_paths(
             racing,
-            |path| self.dial(path, target),
+            |path| match &platform {
+                Some(asked) if path.role() == Role::Primary => {
+                    self.ask_platform(asked, path, target)
+                }
+                _ => self.dial(path, target),
+            },
             target,
             self.head_start(),
             self.options.connect_timeout,
@@ -151,6 +158,12 @@ impl Connector {
             Some(Choice::Kernel(leases)) => (race.await?, Some(leases)),
             _ => (race.await?, None),
         };
+        if let Some(asked) = platform {
+            match asked.outcome(&won) {
+                Ok(()) => return Ok(Self::over_platform(&plan, won)),
+                Err(reason) => (plan.mode, plan.reason) = (Mode::PlainPair, reason),
+            }
+        }
         let plan = self.with_answer(plan, &won);
         if let Some(leases) = leases {
             return Ok(self.over_kernel(target, plan, won, leases, &interfaces));
@@ -231,9 +244,11 @@ impl Connector {
 
     /// Whether to ask the peer for MPTCP: any server, where the kernel has a backup for it, or as the caller wants.
     fn try_kernel(&self, plan: &mut Plan, target: &Target) -> Result<Option<Choice>, ConnectError> {
+        if !self.options.dialer.binds_sockets() {
+            return Ok(None);
+        }
         let pinned = self.options.mode == Some(Mode::KernelMptcp);
         let free = self.options.mode.is_none()
-            && self.options.dialer.binds_sockets()
             && self.options.peer(target) == Peer::Any
             && plan.mode == Mode::PlainPair;
         if !pinned && !free {

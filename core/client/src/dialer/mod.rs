@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
+use twinpath_proto::ServiceType;
 
 use crate::driver::{BoxFuture, LegStream};
 use crate::target::Target;
@@ -27,6 +28,22 @@ pub trait Dialer: fmt::Debug + Send + Sync {
     /// attempt. Names are to be resolved over the path itself, and a further leg of a connection goes to the server that
     /// the first one reached: see [`Target::reached_at`].
     fn dial(&self, path: &Path, target: &Target) -> BoxFuture<io::Result<LegStream>>;
+
+    /// Opens a stream to `target` whose two paths the platform keeps by itself, with MPTCP, as `service` asks (Apple's
+    /// `multipathServiceType`); ready when the peer has answered. `path` has no interface: which one to begin with is the
+    /// platform's to say as well. Dropping the future cancels the attempt.
+    ///
+    /// Called only where the app says that it may have that:
+    /// [`multipath_entitlement`](crate::ConnectorBuilder::multipath_entitlement). `None`, as is the default, if the dialer
+    /// has no such streams; if it fails, the connection takes the next mode, with the error as the reason.
+    fn dial_multipath(
+        &self,
+        _service: ServiceType,
+        _path: &Path,
+        _target: &Target,
+    ) -> Option<BoxFuture<io::Result<LegStream>>> {
+        None
+    }
 
     /// The addresses of `target`, looked up over `path`, so that a later dial need not wait for a lookup: see
     /// [`Target::known_addresses`]. None, as is the default, if the dialer leaves names to somebody else.

@@ -63,7 +63,8 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// Of a connection that begins on the path of that role; what it spends on the backup is charged to `budget`.
+    /// Of a connection that begins on the path of that role; what it spends on the backup is charged to `budget`. If it
+    /// is MPTCP, it is so by a platform that tells nothing of it.
     pub(crate) fn new(
         mode: Mode,
         reason: ModeReason,
@@ -73,6 +74,7 @@ impl Shared {
     ) -> Self {
         let protection = Protection::Unprotected {
             reason: match &reason {
+                _ if mode == Mode::KernelMptcp => Unprotected::PlatformDoesNotTell,
                 ModeReason::FellBack => Unprotected::FellBack,
                 _ => Unprotected::NotAGateway,
             },

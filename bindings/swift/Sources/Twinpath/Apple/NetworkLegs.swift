@@ -20,6 +20,12 @@
             }
             return leg
         }
+
+        public func dialMultipath(_ target: LegTarget, service: ServiceType, pipe: LegPipe) throws -> any PlatformLeg {
+            let leg = NetworkLeg(pipe)
+            leg.begin(target, multipath: service)
+            return leg
+        }
     }
 
     /// All of it happens on one queue: what is told of a leg keeps its order.
@@ -41,24 +47,33 @@
                 if let wanted = target.interface, interface == nil {
                     return pipe.failed(.noInterface, "\(wanted.name) is not there any more")
                 }
-                let options = NWProtocolTCP.Options()
-                options.noDelay = true
-                let parameters = NWParameters(tls: nil, tcp: options)
-                parameters.requiredInterface = interface
-                // Whether something may be spent is the library's to say.
-                parameters.prohibitExpensivePaths = false
-                parameters.prohibitConstrainedPaths = false
-                let host = NWEndpoint.Host(target.addresses.first ?? target.host)
-                let port = NWEndpoint.Port(rawValue: target.port) ?? .any
-                open(NWConnection(host: host, port: port, using: parameters))
+                open(target) { $0.requiredInterface = interface }
             }
         }
 
-        private func open(_ connection: NWConnection) {
+        /// The system chooses the interfaces, and moves the connection between them.
+        func begin(_ target: LegTarget, multipath service: ServiceType) {
+            Self.queue.async { [self] in
+                guard !isClosed else { return }
+                open(target) { $0.multipathServiceType = NWParameters.MultipathServiceType(service) }
+            }
+        }
+
+        private func open(_ target: LegTarget, by way: (NWParameters) -> Void) {
+            let options = NWProtocolTCP.Options()
+            options.noDelay = true
+            let parameters = NWParameters(tls: nil, tcp: options)
+            // Whether something may be spent is the library's to say.
+            parameters.prohibitExpensivePaths = false
+            parameters.prohibitConstrainedPaths = false
+            way(parameters)
+            let host = NWEndpoint.Host(target.addresses.first ?? target.host)
+            let port = NWEndpoint.Port(rawValue: target.port) ?? .any
+            let connection = NWConnection(host: host, port: port, using: parameters)
             self.connection = connection
             connection.stateUpdateHandler = { [weak self] in self?.changed(to: $0) }
             connection.viabilityUpdateHandler = { [weak self] isViable in
-                // The interface, or the address, is gone: no need to wait for a timer.
+                // The interface, or the address, is gone, of MPTCP the last one: no need to wait for a timer.
                 if !isViable { self?.lost(.posix(.ENETDOWN)) }
             }
             connection.start(queue: Self.queue)
@@ -122,6 +137,16 @@
                 isClosed = true
                 if aborted { connection?.forceCancel() } else { connection?.cancel() }
                 connection = nil
+            }
+        }
+    }
+
+    extension NWParameters.MultipathServiceType {
+        fileprivate init(_ service: ServiceType) {
+            switch service {
+            case .handover: self = .handover
+            case .interactive: self = .interactive
+            case .aggregate: self = .aggregate
             }
         }
     }

@@ -4,12 +4,14 @@ import java.net.InetAddress
 import java.nio.ByteBuffer
 import kotlin.time.Duration
 import kotlin.time.toJavaDuration
+import org.twinpath.ffi.Failure
 import org.twinpath.ffi.Kind
 import org.twinpath.ffi.LegDialer as FfiLegDialer
 import org.twinpath.ffi.LegFacts
 import org.twinpath.ffi.LegTarget as FfiLegTarget
 import org.twinpath.ffi.LegPipe as FfiLegPipe
 import org.twinpath.ffi.PlatformLeg as FfiPlatformLeg
+import org.twinpath.ffi.Service
 
 /**
  * Opens legs (TCP connections on one path) instead of the library, which binds sockets to interfaces by itself. For
@@ -121,6 +123,10 @@ internal class CalledDialer(private val dialer: LegDialer) : FfiLegDialer {
             throw failed
         }
     }
+
+    /** Android has no MPTCP for apps, and no connector here asks for it. */
+    override fun dialMultipath(target: FfiLegTarget, service: Service, pipe: FfiLegPipe): FfiPlatformLeg =
+        throw Failure.Failed(Kind.UNSUPPORTED, "there is no MPTCP of the platform's here", null, null)
 }
 
 private class CalledLeg(private val leg: PlatformLeg, private val pipe: LegPipe) : FfiPlatformLeg {
