@@ -49,6 +49,14 @@ impl Block {
     }
 }
 
+impl From<&[u8]> for Block {
+    fn from(bytes: &[u8]) -> Self {
+        let mut block = Self::with_capacity(bytes.len());
+        block.extend_from_slice(bytes);
+        block
+    }
+}
+
 impl Deref for Block {
     type Target = [u8];
 

@@ -40,7 +40,7 @@ pub use events::{Event, Events};
 #[cfg(feature = "http")]
 pub use http::{
     Answer, Head, Header, HttpClient, HttpOptions, PathUse, Payload, Progress, Request,
-    RequestSummary, TlsOptions,
+    RequestSummary, ServerTrust, TlsOptions,
 };
 pub use legs::{CellularUse, LegDialer, LegFacts, LegInterface, LegPipe, LegTarget, PlatformLeg};
 pub use logging::{LogLevel, LogSink, set_log_sink};

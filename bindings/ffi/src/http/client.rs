@@ -10,6 +10,7 @@ use twinpath::tls::{TlsConfig, TlsError, TlsVersion};
 
 use super::answer::Answer;
 use super::request::Request;
+use super::trust::{Asked, ServerTrust};
 use crate::connector::{Connector, run};
 use crate::error::{Failure, Kind};
 use crate::options::key;
@@ -43,7 +44,7 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    fn config(self) -> Result<TlsConfig, Failure> {
+    fn config(&self) -> Result<TlsConfig, Failure> {
         let wrong = |error: TlsError| Failure::new(Kind::InvalidInput, error.to_string());
         let mut tls = TlsConfig::new();
         if let Some(roots) = &self.roots {
@@ -114,15 +115,16 @@ pub struct HttpClient {
     inner: Client,
 }
 
-#[uniffi::export]
 impl HttpClient {
-    /// A client with these options.
-    #[uniffi::constructor]
-    pub fn new(connector: Arc<Connector>, options: HttpOptions) -> Result<Arc<Self>, Failure> {
+    fn built(
+        connector: &Connector,
+        options: HttpOptions,
+        tls: TlsConfig,
+    ) -> Result<Arc<Self>, Failure> {
         let runtime = runtime::handle()?;
         let _inside = runtime.enter();
         let mut builder = Client::builder(connector.inner().clone())
-            .tls(options.tls.config()?)
+            .tls(tls)
             .gzip(options.gzip);
         if let Some(limit) = options.timeout {
             builder = builder.timeout(limit);
@@ -150,6 +152,28 @@ impl HttpClient {
         Ok(Arc::new(Self {
             inner: builder.build(),
         }))
+    }
+}
+
+#[uniffi::export]
+impl HttpClient {
+    /// A client with these options.
+    #[uniffi::constructor]
+    pub fn new(connector: Arc<Connector>, options: HttpOptions) -> Result<Arc<Self>, Failure> {
+        let tls = options.tls.config()?;
+        Self::built(&connector, options, tls)
+    }
+
+    /// A client with these options, which asks `trust` instead of the library asking the platform; unless only the roots of
+    /// the options are to be trusted.
+    #[uniffi::constructor]
+    pub fn with_trust(
+        connector: Arc<Connector>,
+        options: HttpOptions,
+        trust: Arc<dyn ServerTrust>,
+    ) -> Result<Arc<Self>, Failure> {
+        let tls = options.tls.config()?.with_trust(Arc::new(Asked(trust)));
+        Self::built(&connector, options, tls)
     }
 
     /// Sends a request and waits for the head of the answer, whatever its status. When it is given up, the server may have

@@ -53,7 +53,7 @@ pub(super) struct Inner {
 
 #[derive(Debug)]
 pub(super) struct Options {
-    tls: TlsConfig,
+    pub(super) tls: TlsConfig,
     pub(super) handshake: Duration,
     pub(super) silence: Duration,
     pub(super) timeout: Option<Duration>,

@@ -1,5 +1,7 @@
 //! Connections to origins: over the paths, through a proxy where one is mandated, with TLS.
 
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
@@ -9,6 +11,9 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use twinpath_proto::Role;
@@ -122,10 +127,12 @@ impl Inner {
                 let why = error.to_string();
                 Failure::fatal(Error::InvalidUrl { url, why })
             })?;
-            let stream_over_tls = TlsConnector::from(tls)
-                .connect(name, stream)
-                .await
-                .map_err(|error| Failure::of_tls(&origin.host, error))?;
+            let handshake = TlsConnector::from(tls).connect(name, stream);
+            let made = match self.options.tls.asks() {
+                true => aside(handshake).await,
+                false => handshake.await,
+            };
+            let stream_over_tls = made.map_err(|error| Failure::of_tls(&origin.host, error))?;
             h2 = stream_over_tls.get_ref().1.alpn_protocol() == Some(b"h2");
             stream = Box::new(stream_over_tls);
         }
@@ -136,6 +143,28 @@ impl Inner {
         }
         Ok(link)
     }
+}
+
+/// Drives a handshake where whoever is asked for trust may take a while to answer: on a thread that nothing else needs, for
+/// as long as this is waited for. rustls asks in the middle of its work, and can not be told to come back.
+async fn aside<T: Send + 'static>(
+    handshake: impl Future<Output = io::Result<T>> + Send + 'static,
+) -> io::Result<T> {
+    let runtime = Handle::current();
+    let (_wanted, unwanted) = oneshot::channel::<Infallible>();
+    let driving = spawn_blocking(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                made = handshake => made,
+                _ = unwanted => Err(io::ErrorKind::ConnectionAborted.into()),
+            }
+        })
+    });
+    driving.await.unwrap_or_else(|error| {
+        // Another attempt would end in the same way.
+        let error = rustls::Error::General(format!("whom to trust was not told: {error}"));
+        Err(io::Error::other(error))
+    })
 }
 
 /// Has the proxy lead to the origin (RFC 9110 §9.3.6).

@@ -112,7 +112,11 @@ impl Failure {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
         let (loss, error) = match tls {
             Some(rustls::Error::InvalidCertificate(wrong)) => {
-                let why = wrong.to_string();
+                let why = match wrong {
+                    // What rustls does not know it tells as a programmer would.
+                    rustls::CertificateError::Other(other) => other.to_string(),
+                    _ => wrong.to_string(),
+                };
                 (Loss::Nothing, Error::Certificate { host, why })
             }
             Some(_) => (

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,6 +75,20 @@ impl Identity {
 
     pub fn pin(&self) -> [u8; 32] {
         Sha256::digest(self.key.public_key_der()).into()
+    }
+
+    /// What an impostor has: this certificate, and the key of another.
+    pub fn acceptor_of_impostor(&self, version: &'static SupportedProtocolVersion) -> TlsAcceptor {
+        let key = PrivateKeyDer::try_from(KeyPair::generate().unwrap().serialize_der()).unwrap();
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+        let shown = CertifiedKey::new(vec![self.certificate.der().clone()], key);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// Speaks these versions and protocols; asks clients for certificates of that authority.

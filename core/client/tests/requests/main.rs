@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 #![allow(unreachable_pub, reason = "nothing is reached from outside")]
 
+mod asked;
 mod identity;
 mod refusals;
 mod trust;

@@ -9,7 +9,7 @@ use crate::identity::{Authority, Stream, serve};
 use crate::soon;
 
 /// Answers one request, of HTTP/1.1.
-async fn greet(_: u32, mut stream: Stream) {
+pub async fn greet(_: u32, mut stream: Stream) {
     let mut seen = Vec::new();
     while !seen.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else {

@@ -11,7 +11,8 @@ pub(crate) fn platform_verifier(
     _provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
     Err(rustls::Error::General(
-        "whom Android trusts cannot be asked here: name the roots to trust, and that only these are"
+        "whom Android trusts only its Java code is told: hand over a `ServerTrust`, as `TwinpathAndroid.connector` does, or \
+         name the roots to trust, and that only these are"
             .to_owned(),
     ))
 }

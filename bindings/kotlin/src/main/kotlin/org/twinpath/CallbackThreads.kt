@@ -11,7 +11,7 @@ import org.twinpath.ffi.uniffiRustFutureContinuationCallbackImpl
 
 /**
  * Has threads of the library stay known to the JVM, as daemons, once they have called into it: to make them known anew for each
- * call, as JNA does by default, takes longer than most calls.
+ * call, as JNA does by default, takes longer than most calls. Threads that ask for trust come and go, and are left alone.
  */
 internal object CallbackThreads {
     init {

@@ -18,14 +18,22 @@ public data class Budget(
  * whole app is enough. Closing it leaves its connections as they are.
  */
 public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Closeable {
-    internal val ffi: Connector = translated {
-        CallbackThreads.keep()
+    internal val ffi: Connector
+
+    /** Whom clients of HTTP ask that have nobody of their own. */
+    internal val serverTrust: ServerTrust?
+
+    init {
         val chosen = TwinpathOptions().apply(options)
         val (dialer, cellular) = chosen.dialer to chosen.cellularUse
-        when {
-            dialer != null -> Connector.withDialer(chosen.asFfi(), CalledDialer(dialer))
-            cellular != null -> Connector.withCellularUse(chosen.asFfi(), CalledUse(cellular))
-            else -> Connector(chosen.asFfi())
+        serverTrust = chosen.serverTrust
+        CallbackThreads.keep()
+        ffi = translated {
+            when {
+                dialer != null -> Connector.withDialer(chosen.asFfi(), CalledDialer(dialer))
+                cellular != null -> Connector.withCellularUse(chosen.asFfi(), CalledUse(cellular))
+                else -> Connector(chosen.asFfi())
+            }
         }
     }
 

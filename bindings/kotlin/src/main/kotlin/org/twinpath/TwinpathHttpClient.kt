@@ -15,6 +15,12 @@ public class TlsOptions {
     /** Whether nobody is trusted but the [roots]. */
     public var onlyTheseRoots: Boolean = false
 
+    /**
+     * Decides whom to trust, besides the [roots]; if `null`, whoever the connector has ([TwinpathOptions.serverTrust]), and
+     * if that has nobody, the platform. Not asked where only the [roots] are trusted.
+     */
+    public var trust: ServerTrust? = null
+
     /** SHA-256 of the SubjectPublicKeyInfo of servers' certificates, of which one must fit; any if empty. */
     public var pins: List<ByteArray> = emptyList()
 
@@ -79,7 +85,13 @@ public class TwinpathHttpClient(
     connector: TwinpathConnector,
     options: TwinpathHttpOptions.() -> Unit = {},
 ) : Closeable {
-    private val ffi = translated { HttpClient(connector.ffi, TwinpathHttpOptions().apply(options).asFfi()) }
+    private val ffi = translated {
+        val chosen = TwinpathHttpOptions().apply(options)
+        when (val trust = chosen.tls.trust ?: connector.serverTrust) {
+            null -> HttpClient(connector.ffi, chosen.asFfi())
+            else -> HttpClient.withTrust(connector.ffi, chosen.asFfi(), CalledTrust(trust))
+        }
+    }
 
     /**
      * Sends a request and waits for the head of the answer, whatever its status. When it is cancelled, the server may have

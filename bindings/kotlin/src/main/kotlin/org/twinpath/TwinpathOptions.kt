@@ -68,6 +68,12 @@ public class TwinpathOptions {
      */
     public var cellularUse: CellularUse? = null
 
+    /**
+     * Decides whom HTTP clients of this connector trust that have no [TlsOptions.trust] of their own; the platform if `null`.
+     * On Android, where nobody else can be asked, it is set by what ties a connector to the device.
+     */
+    public var serverTrust: ServerTrust? = null
+
     internal fun asFfi(): ConnectorOptions =
         ConnectorOptions(
             service = org.twinpath.ffi.Service.valueOf(service.name),

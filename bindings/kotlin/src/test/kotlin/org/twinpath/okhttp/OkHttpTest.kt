@@ -1,12 +1,8 @@
 package org.twinpath.okhttp
 
 import java.io.IOException
-import java.security.KeyStore
-import java.security.cert.CertificateFactory
 import java.util.concurrent.TimeUnit
 import javax.net.ssl.SSLContext
-import javax.net.ssl.TrustManagerFactory
-import javax.net.ssl.X509TrustManager
 import kotlin.concurrent.thread
 import kotlin.system.measureTimeMillis
 import okhttp3.OkHttpClient
@@ -24,6 +20,7 @@ import org.twinpath.anyServer
 import org.twinpath.connector
 import org.twinpath.hash
 import org.twinpath.inLab
+import org.twinpath.managerOf
 import org.twinpath.pattern
 
 internal class OkHttpTest {
@@ -35,17 +32,9 @@ internal class OkHttpTest {
         return OkHttpClient.Builder().addInterceptor(TwinpathInterceptor(http)).readTimeout(5, TimeUnit.SECONDS).build()
     }
 
-    private fun trust(): X509TrustManager {
-        val store = KeyStore.getInstance(KeyStore.getDefaultType()).apply { load(null) }
-        val root = CertificateFactory.getInstance("X.509").generateCertificate(Lab.root.byteInputStream())
-        store.setCertificateEntry("lab", root)
-        val factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm()).apply { init(store) }
-        return factory.trustManagers.filterIsInstance<X509TrustManager>().single()
-    }
-
     /** Whose servers stand behind the lab's second gateway, which leads to the web server. */
     private fun overSockets(): OkHttpClient {
-        val trust = trust()
+        val trust = managerOf(Lab.root)
         val tls = SSLContext.getInstance("TLS").apply { init(null, arrayOf(trust), null) }
         return OkHttpClient.Builder()
             .socketFactory(TwinpathSocketFactory(connector()))

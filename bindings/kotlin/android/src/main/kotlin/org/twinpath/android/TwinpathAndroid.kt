@@ -19,6 +19,8 @@ public object TwinpathAndroid {
      * - asks for the cellular network only while a leg uses it, or one is about to;
      * - spends nothing on the backup when Data Saver is on, when the system says that no multipath data is to be spent, or
      *   while roaming;
+     * - has HTTP clients trust whom the app trusts: the device's roots, as its network security configuration has it for each
+     *   host;
      * - is suspended while the app is in the background, and resumed when it comes back. An app whose work goes on in a
      *   foreground service sets [followsLifeCycle] to `false`.
      *
@@ -36,6 +38,7 @@ public object TwinpathAndroid {
         val connector = try {
             TwinpathConnector {
                 cellularUse = cellular
+                serverTrust = DeviceTrust
                 options()
             }
         } catch (failed: Exception) {

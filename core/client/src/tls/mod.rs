@@ -2,18 +2,24 @@
 //!
 //! It is rustls with ring, and the trust of the platform unless told otherwise.
 
+mod pins;
+mod trust;
+
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
+/// A certificate as it is sent.
+pub use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
-use sha2::{Digest as _, Sha256};
-use webpki::EndEntityCert;
+use rustls::{ClientConfig, RootCertStore};
+
+use pins::Pinned;
+use trust::Asking;
+pub use trust::{Distrust, ServerTrust};
 
 /// TLS could not be set up with these roots, pins or keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +43,7 @@ pub enum TlsVersion {
 pub struct TlsConfig {
     roots: Vec<CertificateDer<'static>>,
     only_roots: bool,
+    trust: Option<Arc<dyn ServerTrust>>,
     pins: Vec<[u8; 32]>,
     identity: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
     oldest: TlsVersion,
@@ -59,7 +66,7 @@ impl TlsConfig {
         Ok(self)
     }
 
-    /// Trusts these roots (PEM) and no others.
+    /// Trusts these roots (PEM) and no others: nobody else is asked.
     ///
     /// # Errors
     ///
@@ -68,6 +75,13 @@ impl TlsConfig {
         self.roots = certificates(pem)?;
         self.only_roots = true;
         Ok(self)
+    }
+
+    /// Asks `trust` instead of the platform's verifier, unless only named roots are trusted. What chains up to one of the
+    /// roots that are trusted besides is not asked about.
+    pub fn with_trust(mut self, trust: Arc<dyn ServerTrust>) -> Self {
+        self.trust = Some(trust);
+        self
     }
 
     /// Accepts a server only if the key of its own certificate has this SHA-256 of its SubjectPublicKeyInfo (RFC 7469
@@ -139,28 +153,41 @@ impl TlsConfig {
         &self,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-        let failed = |error: &dyn fmt::Display| TlsError(error.to_string());
-        let inner: Arc<dyn ServerCertVerifier> = if self.only_roots {
-            let mut store = RootCertStore::empty();
-            for root in &self.roots {
-                store.add(root.clone()).map_err(|error| failed(&error))?;
+        let inner: Arc<dyn ServerCertVerifier> = match &self.trust {
+            _ if self.only_roots => self.named(provider)?,
+            Some(trust) => {
+                let named = match self.roots.is_empty() {
+                    true => None,
+                    false => Some(self.named(provider)?),
+                };
+                Arc::new(Asking::new(Arc::clone(trust), named, provider))
             }
-            rustls::client::WebPkiServerVerifier::builder_with_provider(
-                Arc::new(store),
-                Arc::clone(provider),
-            )
-            .build()
-            .map_err(|error| failed(&error))?
-        } else {
-            let roots = self.roots.clone();
-            twinpath_socket::platform_verifier(roots, Arc::clone(provider))
-                .map_err(|error| failed(&error))?
+            None => twinpath_socket::platform_verifier(self.roots.clone(), Arc::clone(provider))
+                .map_err(|error| TlsError(error.to_string()))?,
         };
         if self.pins.is_empty() {
             return Ok(inner);
         }
         let pins = self.pins.clone();
         Ok(Arc::new(Pinned { inner, pins }))
+    }
+
+    /// Trusts the named roots.
+    fn named(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+        let mut store = RootCertStore::empty();
+        for root in &self.roots {
+            let added = store.add(root.clone());
+            added.map_err(|error| TlsError(error.to_string()))?;
+        }
+        WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+            .build()
+            .map_err(|error| TlsError(error.to_string()))
+    }
+
+    /// Whether somebody is asked who may take a while to answer.
+    #[cfg(feature = "http")]
+    pub(crate) const fn asks(&self) -> bool {
+        self.trust.is_some() && !self.only_roots
     }
 }
 
@@ -169,6 +196,7 @@ impl fmt::Debug for TlsConfig {
         f.debug_struct("TlsConfig")
             .field("roots", &self.roots.len())
             .field("only_roots", &self.only_roots)
+            .field("trust", &self.trust.is_some())
             .field("pins", &self.pins.len())
             .field("identity", &self.identity.is_some())
             .field("oldest", &self.oldest)
@@ -182,68 +210,5 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => Err(TlsError("there is no certificate in the PEM".to_owned())),
         Err(error) => Err(TlsError(format!("the PEM cannot be read: {error}"))),
-    }
-}
-
-/// What is trusted anyhow, if one of the keys is known.
-#[derive(Debug)]
-struct Pinned {
-    inner: Arc<dyn ServerCertVerifier>,
-    pins: Vec<[u8; 32]>,
-}
-
-impl Pinned {
-    fn knows(&self, certificate: &CertificateDer<'_>) -> bool {
-        EndEntityCert::try_from(certificate).is_ok_and(|certificate| {
-            let key: [u8; 32] = Sha256::digest(&*certificate.subject_public_key_info()).into();
-            self.pins.contains(&key)
-        })
-    }
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )?;
-        match self.knows(end_entity) {
-            true => Ok(verified),
-            false => Err(rustls::Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            )),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }
