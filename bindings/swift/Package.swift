@@ -5,7 +5,11 @@ import PackageDescription
 let package = Package(
     name: "Twinpath",
     platforms: [.iOS(.v16), .macOS(.v13)],
-    products: [.library(name: "Twinpath", targets: ["Twinpath"])],
+    products: [
+        .library(name: "Twinpath", targets: ["Twinpath"]),
+        // Faults on purpose, for demonstrations and tests.
+        .library(name: "TwinpathFaults", targets: ["TwinpathFaults"]),
+    ],
     targets: [
         .target(name: "TwinpathFFI"),
         .target(
@@ -18,7 +22,8 @@ let package = Package(
             dependencies: ["TwinpathCore"],
             resources: [.copy("PrivacyInfo.xcprivacy")]
         ),
-        .testTarget(name: "TwinpathTests", dependencies: ["Twinpath"]),
+        .target(name: "TwinpathFaults", dependencies: ["Twinpath", "TwinpathCore"]),
+        .testTarget(name: "TwinpathTests", dependencies: ["Twinpath", "TwinpathFaults"]),
     ],
     swiftLanguageModes: [.v6]
 )

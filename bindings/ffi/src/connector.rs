@@ -1,12 +1,17 @@
 //! What makes connections.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use twinpath::ConnectorBuilder;
+use twinpath::Dialer;
+#[cfg(feature = "faults")]
+use twinpath::SocketDialer;
 
 use crate::connection::Connection;
 use crate::error::Failure;
+#[cfg(feature = "faults")]
+use crate::faults::FaultInjection;
 use crate::legs::{CellularUse, LeasingDialer, LegDialer, PlatformDialer};
 use crate::options::ConnectorOptions;
 use crate::runtime;
@@ -23,6 +28,44 @@ pub struct Budget {
     pub remaining: Option<u64>,
 }
 
+/// What the app's side takes part in, beside the options.
+#[derive(Clone, uniffi::Record)]
+pub struct Hooks {
+    /// Opens the legs, instead of sockets of the library's own.
+    pub dialer: Option<Arc<dyn LegDialer>>,
+    /// Is told for as long as cellular is used by sockets of the library's own.
+    pub cellular: Option<Arc<dyn CellularUse>>,
+    /// What the paths suffer from on purpose.
+    #[cfg(feature = "faults")]
+    pub faults: Option<Arc<FaultInjection>>,
+}
+
+impl Hooks {
+    /// How legs are opened; as always if there is none.
+    fn dialer(self) -> Option<Arc<dyn Dialer>> {
+        let dialer: Option<Arc<dyn Dialer>> = match (self.dialer, self.cellular) {
+            (Some(dialer), _) => Some(PlatformDialer::new(dialer)),
+            (None, Some(cellular)) => Some(LeasingDialer::new(cellular)),
+            (None, None) => None,
+        };
+        #[cfg(feature = "faults")]
+        if let Some(faults) = self.faults {
+            let dialer = dialer.unwrap_or_else(|| Arc::new(SocketDialer::new()));
+            return Some(faults.inner.around(dialer));
+        }
+        dialer
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("dialer", &self.dialer.is_some())
+            .field("cellular", &self.cellular.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Makes connections with the same options and one budget.
 #[derive(Debug, uniffi::Object)]
 pub struct Connector {
@@ -30,13 +73,6 @@ pub struct Connector {
 }
 
 impl Connector {
-    fn built(builder: ConnectorBuilder) -> Result<Arc<Self>, Failure> {
-        let runtime = runtime::handle()?;
-        let _inside = runtime.enter();
-        let inner = builder.build()?;
-        Ok(Arc::new(Self { inner }))
-    }
-
     pub(crate) const fn inner(&self) -> &twinpath::Connector {
         &self.inner
     }
@@ -44,28 +80,17 @@ impl Connector {
 
 #[uniffi::export]
 impl Connector {
-    /// A connector with these options.
+    /// A connector with these options, and what the app's side takes part in.
     #[uniffi::constructor]
-    pub fn new(options: ConnectorOptions) -> Result<Arc<Self>, Failure> {
-        Self::built(options.builder()?)
-    }
-
-    /// A connector with these options, whose legs the platform opens.
-    #[uniffi::constructor]
-    pub fn with_dialer(
-        options: ConnectorOptions,
-        dialer: Arc<dyn LegDialer>,
-    ) -> Result<Arc<Self>, Failure> {
-        Self::built(options.builder()?.dialer(PlatformDialer::new(dialer)))
-    }
-
-    /// A connector with these options, which tells of its use of cellular.
-    #[uniffi::constructor]
-    pub fn with_cellular_use(
-        options: ConnectorOptions,
-        cellular: Arc<dyn CellularUse>,
-    ) -> Result<Arc<Self>, Failure> {
-        Self::built(options.builder()?.dialer(LeasingDialer::new(cellular)))
+    pub fn new(options: ConnectorOptions, hooks: Hooks) -> Result<Arc<Self>, Failure> {
+        let mut builder = options.builder()?;
+        if let Some(dialer) = hooks.dialer() {
+            builder = builder.dialer(dialer);
+        }
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        let inner = builder.build()?;
+        Ok(Arc::new(Self { inner }))
     }
 
     /// Connects to `target`, written as `host:port`. A connect that is given up leaves nothing open.

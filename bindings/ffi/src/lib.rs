@@ -21,6 +21,8 @@ mod connection;
 mod connector;
 mod error;
 mod events;
+#[cfg(feature = "faults")]
+mod faults;
 #[cfg(feature = "http")]
 mod http;
 mod legs;
@@ -34,9 +36,11 @@ mod wait;
 
 pub use block::Block;
 pub use connection::Connection;
-pub use connector::{Budget, Connector};
+pub use connector::{Budget, Connector, Hooks};
 pub use error::{Failure, Interruption, Kind};
 pub use events::{Event, Events};
+#[cfg(feature = "faults")]
+pub use faults::{Fault, FaultInjection};
 #[cfg(feature = "http")]
 pub use http::{
     Answer, Head, Header, HttpClient, HttpOptions, PathUse, Payload, Progress, Request,

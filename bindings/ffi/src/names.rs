@@ -20,6 +20,15 @@ impl From<twinpath::Role> for Role {
     }
 }
 
+impl From<Role> for twinpath::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Primary => Self::Primary,
+            Role::Backup => Self::Backup,
+        }
+    }
+}
+
 /// When the backup is used; Apple's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Service {

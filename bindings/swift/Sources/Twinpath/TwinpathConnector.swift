@@ -18,10 +18,11 @@ public final class TwinpathConnector: Sendable {
 
     public init(_ options: TwinpathOptions = .handover) throws {
         core = try translated {
-            switch options.dialer ?? Platform.dialer() {
-            case nil: try Connector(options: options.core())
-            case let dialer?: try Connector.withDialer(options: options.core(), dialer: CalledDialer(dialer))
-            }
+            let dialer = (options.dialer ?? Platform.dialer()).map(CalledDialer.init)
+            return try Connector(
+                options: options.core(),
+                hooks: Hooks(dialer: dialer, cellular: nil, faults: options.faults)
+            )
         }
         platform = Platform(core, followsLifeCycle: options.followsLifeCycle)
     }

@@ -74,7 +74,7 @@ public struct WriteCancelled: Error, Sendable, Equatable {
 }
 
 /// Runs a call of the library and has its failures typed.
-func translated<T>(_ call: () throws -> T) throws -> T {
+package func translated<T>(_ call: () throws -> T) throws -> T {
     do {
         return try call()
     } catch let failure as Failure {

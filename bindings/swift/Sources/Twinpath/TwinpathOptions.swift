@@ -1,5 +1,5 @@
 import Foundation
-internal import TwinpathCore
+package import TwinpathCore
 
 /// An interface to use for a path.
 public enum InterfaceSelector: Sendable, Hashable {
@@ -47,6 +47,8 @@ public struct TwinpathOptions: Sendable {
     /// Whether paths are let go of while the app is in the background, as ``TwinpathConnector/suspend()`` does, and taken
     /// again when it comes back. On iOS only; elsewhere apps are not suspended.
     public var followsLifeCycle = true
+    /// Of the module `TwinpathFaults`.
+    package var faults: FaultInjection?
 
     public init() {}
 
@@ -112,7 +114,7 @@ extension Duration {
     }
 
     /// What is negative is nothing.
-    var interval: TimeInterval {
+    package var interval: TimeInterval {
         max(0, TimeInterval(components.seconds) + TimeInterval(components.attoseconds) * 1e-18)
     }
 }

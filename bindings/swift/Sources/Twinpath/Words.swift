@@ -1,4 +1,4 @@
-internal import TwinpathCore
+package import TwinpathCore
 
 /// The role that a path plays.
 public enum Role: Sendable, Hashable, CaseIterable {
@@ -82,6 +82,13 @@ extension Role {
         switch role {
         case .primary: self = .primary
         case .backup: self = .backup
+        }
+    }
+
+    package var core: TwinpathCore.Role {
+        switch self {
+        case .primary: .primary
+        case .backup: .backup
         }
     }
 }

@@ -25,16 +25,9 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
 
     init {
         val chosen = TwinpathOptions().apply(options)
-        val (dialer, cellular) = chosen.dialer to chosen.cellularUse
         serverTrust = chosen.serverTrust
         CallbackThreads.keep()
-        ffi = translated {
-            when {
-                dialer != null -> Connector.withDialer(chosen.asFfi(), CalledDialer(dialer))
-                cellular != null -> Connector.withCellularUse(chosen.asFfi(), CalledUse(cellular))
-                else -> Connector(chosen.asFfi())
-            }
-        }
+        ffi = translated { Connector(chosen.asFfi(), chosen.hooks()) }
     }
 
     /** What a platform has tied to it, to be let go of. */

@@ -2,7 +2,9 @@ package org.twinpath
 
 import kotlin.time.Duration
 import kotlin.time.toJavaDuration
+import org.twinpath.faults.FaultInjection
 import org.twinpath.ffi.ConnectorOptions
+import org.twinpath.ffi.Hooks
 import org.twinpath.ffi.InterfaceChoice
 import org.twinpath.ffi.PeerRule
 
@@ -74,6 +76,9 @@ public class TwinpathOptions {
      */
     public var serverTrust: ServerTrust? = null
 
+    /** See [org.twinpath.faults]. */
+    internal var injected: FaultInjection? = null
+
     internal fun asFfi(): ConnectorOptions =
         ConnectorOptions(
             service = org.twinpath.ffi.Service.valueOf(service.name),
@@ -91,6 +96,9 @@ public class TwinpathOptions {
             timeToLive = timeToLive?.toJavaDuration(),
         )
 }
+
+internal fun TwinpathOptions.hooks(): Hooks =
+    Hooks(dialer?.let(::CalledDialer), cellularUse?.let(::CalledUse), injected?.ffi)
 
 private fun Peer.asFfi() = org.twinpath.ffi.Peer.valueOf(name)
 

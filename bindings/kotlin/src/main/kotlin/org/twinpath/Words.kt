@@ -63,6 +63,12 @@ internal fun FfiRole.asRole(): Role =
         FfiRole.BACKUP -> Role.BACKUP
     }
 
+internal fun Role.asFfi(): FfiRole =
+    when (this) {
+        Role.PRIMARY -> FfiRole.PRIMARY
+        Role.BACKUP -> FfiRole.BACKUP
+    }
+
 internal fun FfiMode.asMode(): Mode =
     when (this) {
         FfiMode.KERNEL_MPTCP -> Mode.KERNEL_MPTCP
