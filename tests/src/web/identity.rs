@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, SanType};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -22,6 +22,8 @@ impl Identity {
     pub fn of(addresses: &[IpAddr]) -> Self {
         let root_key = KeyPair::generate().unwrap();
         let mut root = CertificateParams::new([]).unwrap();
+        // By a name of its own: some take what is issued by its own name for a root.
+        root.distinguished_name.push(DnType::CommonName, "the lab");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = root.self_signed(&root_key).unwrap();
         let key = KeyPair::generate().unwrap();

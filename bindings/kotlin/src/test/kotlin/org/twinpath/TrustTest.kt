@@ -2,11 +2,13 @@ package org.twinpath
 
 import java.net.URI
 import java.security.KeyStore
+import java.security.Provider
 import java.security.cert.CertificateException
 import java.security.cert.CertificateFactory
 import java.util.concurrent.CopyOnWriteArrayList
 import javax.net.ssl.TrustManagerFactory
 import javax.net.ssl.X509TrustManager
+import org.conscrypt.Conscrypt
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
@@ -30,7 +32,9 @@ internal class TrustTest {
     @Test
     fun `a trust manager of the platform decides`() = inLab {
         val labs = ServerTrust.of(managerOf(Lab.root))
-        client(labs).use { client -> client.get(url).use { assertEquals(10, it.bytes().size) } }
+        for (trust in listOf(labs, ServerTrust.of(managerOf(Lab.root, conscrypt)))) {
+            client(trust).use { client -> client.get(url).use { assertEquals(10, it.bytes().size) } }
+        }
         // The JVM's own roots know nothing of the lab.
         assertTrue("is not trusted: " in refusal(client(ServerTrust.of(managerOf(null)))))
         // What a connector has is there for its clients, unless they have their own.
@@ -82,14 +86,21 @@ internal class TrustTest {
     }
 }
 
-/** The JVM's trust manager, which trusts that root; those of the JVM if there is none. */
-internal fun managerOf(root: String?): X509TrustManager {
+/** Conscrypt, whose code is that of Android: with its trust manager, for it names exchanges of keys that the JVM's does not know. */
+internal val conscrypt: Provider by lazy { Conscrypt.newProviderBuilder().provideTrustManager(true).build() }
+
+/** The trust manager of the JVM, or of somebody else, which trusts that root; those of the JVM if there is none. */
+internal fun managerOf(root: String?, provider: Provider? = null): X509TrustManager {
     val store = root?.let {
         KeyStore.getInstance(KeyStore.getDefaultType()).apply {
             load(null)
             setCertificateEntry("lab", CertificateFactory.getInstance("X.509").generateCertificate(it.byteInputStream()))
         }
     }
-    val factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm()).apply { init(store) }
+    val factory = when (provider) {
+        null -> TrustManagerFactory.getInstance("PKIX")
+        else -> TrustManagerFactory.getInstance("PKIX", provider)
+    }
+    factory.init(store)
     return factory.trustManagers.filterIsInstance<X509TrustManager>().single()
 }

@@ -1,14 +1,19 @@
 package org.twinpath.okhttp
 
 import java.io.IOException
+import java.net.SocketTimeoutException
+import java.net.URI
+import java.security.Provider
 import java.util.concurrent.TimeUnit
 import javax.net.ssl.SSLContext
+import javax.net.ssl.SSLSocket
 import kotlin.concurrent.thread
 import kotlin.system.measureTimeMillis
 import okhttp3.OkHttpClient
 import okhttp3.Protocol
 import okhttp3.Request
 import okhttp3.RequestBody.Companion.toRequestBody
+import okhttp3.TlsVersion
 import okio.Buffer
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
@@ -17,6 +22,7 @@ import org.junit.jupiter.api.Test
 import org.twinpath.Lab
 import org.twinpath.TwinpathHttpClient
 import org.twinpath.anyServer
+import org.twinpath.conscrypt
 import org.twinpath.connector
 import org.twinpath.hash
 import org.twinpath.inLab
@@ -24,26 +30,6 @@ import org.twinpath.managerOf
 import org.twinpath.pattern
 
 internal class OkHttpTest {
-    private fun intercepting(): OkHttpClient {
-        val http = TwinpathHttpClient(anyServer { budgetPerDay = null }) {
-            tls.roots = Lab.root
-            tls.onlyTheseRoots = true
-        }
-        return OkHttpClient.Builder().addInterceptor(TwinpathInterceptor(http)).readTimeout(5, TimeUnit.SECONDS).build()
-    }
-
-    /** Whose servers stand behind the lab's second gateway, which leads to the web server. */
-    private fun overSockets(): OkHttpClient {
-        val trust = managerOf(Lab.root)
-        val tls = SSLContext.getInstance("TLS").apply { init(null, arrayOf(trust), null) }
-        return OkHttpClient.Builder()
-            .socketFactory(TwinpathSocketFactory(connector()))
-            .dns(TwinpathDns)
-            .sslSocketFactory(tls.socketFactory, trust)
-            .readTimeout(5, TimeUnit.SECONDS)
-            .build()
-    }
-
     private fun OkHttpClient.downloadThroughDeath(url: String): Protocol {
         newCall(Request.Builder().url(url).build()).execute().use { response ->
             assertEquals(200, response.code)
@@ -93,15 +79,44 @@ internal class OkHttpTest {
 
     @Test
     fun `behind a gateway whole connections outlive wifi`() = inLab {
-        val client = overSockets()
-        val protocol = client.downloadThroughDeath("${Lab.behind}file?id=ok3&size=6000000&seed=3")
-        assertEquals(Protocol.HTTP_2, protocol)
-        // The same connection serves on.
-        client.newCall(Request.Builder().url("${Lab.behind}file?size=10").build()).execute().use {
-            assertEquals(200, it.code)
+        // The JVM's TLS, and Android's.
+        for (provider in listOf(null, conscrypt)) {
+            val client = overSockets(provider)
+            val protocol = client.downloadThroughDeath("${Lab.behind}file?size=6000000&seed=3")
+            assertEquals(Protocol.HTTP_2, protocol)
+            // The same connection serves on.
+            client.newCall(Request.Builder().url("${Lab.behind}file?size=10").build()).execute().use {
+                assertEquals(200, it.code)
+                assertEquals(TlsVersion.TLS_1_3, it.handshake?.tlsVersion)
+            }
+            assertEquals(1, client.connectionPool.connectionCount())
+            client.connectionPool.evictAll()
         }
-        assertEquals(1, client.connectionPool.connectionCount())
-        client.connectionPool.evictAll()
+    }
+
+    @Test
+    fun `Conscrypt drives an engine over a socket that has no descriptor`() = inLab {
+        val tls = SSLContext.getInstance("TLS", conscrypt)
+        tls.init(null, arrayOf(managerOf(Lab.root, conscrypt)), null)
+        val server = URI(Lab.behind)
+        connector().use { connector ->
+            val socket = TwinpathSocketFactory(connector).createSocket(server.host, server.port)
+            (tls.socketFactory.createSocket(socket, server.host, server.port, true) as SSLSocket).use { secure ->
+                assertTrue("EngineSocket" in secure.javaClass.name, secure.javaClass.name)
+                secure.soTimeout = 300
+                secure.startHandshake()
+                assertEquals("TLSv1.3", secure.session.protocol)
+                // What interrupts a read of the socket below interrupts one of the stream above.
+                assertThrows(SocketTimeoutException::class.java) { secure.inputStream.read() }
+                secure.soTimeout = 0
+                thread {
+                    Thread.sleep(300)
+                    secure.close()
+                }
+                val end = runCatching { secure.inputStream.read() }
+                assertTrue(end.isFailure || end.getOrNull() == -1, "$end")
+            }
+        }
     }
 
     @Test
@@ -112,4 +127,26 @@ internal class OkHttpTest {
         assertEquals(names.size, places.map { it.hostAddress }.toSet().size)
         assertEquals(places[7], TwinpathDns.lookup("HOST7.example").single())
     }
+}
+
+/** Whose calls the HTTP client makes. */
+internal fun intercepting(): OkHttpClient {
+    val http = TwinpathHttpClient(anyServer { budgetPerDay = null }) {
+        tls.roots = Lab.root
+        tls.onlyTheseRoots = true
+    }
+    return OkHttpClient.Builder().addInterceptor(TwinpathInterceptor(http)).readTimeout(5, TimeUnit.SECONDS).build()
+}
+
+/** Whose servers stand behind the lab's second gateway, which leads to the web server. */
+internal fun overSockets(provider: Provider? = null): OkHttpClient {
+    val trust = managerOf(Lab.root, provider)
+    val tls = if (provider == null) SSLContext.getInstance("TLS") else SSLContext.getInstance("TLS", provider)
+    tls.init(null, arrayOf(trust), null)
+    return OkHttpClient.Builder()
+        .socketFactory(TwinpathSocketFactory(connector()))
+        .dns(TwinpathDns)
+        .sslSocketFactory(tls.socketFactory, trust)
+        .readTimeout(5, TimeUnit.SECONDS)
+        .build()
 }
