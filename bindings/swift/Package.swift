@@ -18,7 +18,7 @@ let package = Package(
             dependencies: ["TwinpathCore"],
             resources: [.copy("PrivacyInfo.xcprivacy")]
         ),
-        .testTarget(name: "TwinpathTests", dependencies: ["Twinpath"]),
+        .testTarget(name: "TwinpathTests", dependencies: ["Twinpath", "TwinpathCore"]),
     ],
     swiftLanguageModes: [.v6]
 )
