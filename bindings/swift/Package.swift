@@ -23,7 +23,7 @@ let package = Package(
             resources: [.copy("PrivacyInfo.xcprivacy")]
         ),
         .target(name: "TwinpathFaults", dependencies: ["Twinpath", "TwinpathCore"]),
-        .testTarget(name: "TwinpathTests", dependencies: ["Twinpath", "TwinpathFaults"]),
+        .testTarget(name: "TwinpathTests", dependencies: ["Twinpath", "TwinpathCore", "TwinpathFaults"]),
     ],
     swiftLanguageModes: [.v6]
 )
