@@ -32,11 +32,14 @@ pub struct Budget {
 #[derive(Clone, uniffi::Record)]
 pub struct Hooks {
     /// Opens the legs, instead of sockets of the library's own.
+    #[uniffi(default = None)]
     pub dialer: Option<Arc<dyn LegDialer>>,
     /// Is told for as long as cellular is used by sockets of the library's own.
+    #[uniffi(default = None)]
     pub cellular: Option<Arc<dyn CellularUse>>,
     /// What the paths suffer from on purpose.
     #[cfg(feature = "faults")]
+    #[uniffi(default = None)]
     pub faults: Option<Arc<FaultInjection>>,
 }
 

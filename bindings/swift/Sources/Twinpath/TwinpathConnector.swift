@@ -21,7 +21,7 @@ public final class TwinpathConnector: Sendable {
             let dialer = (options.dialer ?? Platform.dialer()).map(CalledDialer.init)
             return try Connector(
                 options: options.core(),
-                hooks: Hooks(dialer: dialer, cellular: nil, faults: options.faults)
+                hooks: Hooks(dialer: dialer, faults: options.faults)
             )
         }
         platform = Platform(core, followsLifeCycle: options.followsLifeCycle)

@@ -7,6 +7,8 @@ public struct TLSOptions: Sendable {
     public var roots: String?
     /// Whether nobody is trusted but the ``roots``.
     public var onlyTheseRoots = false
+    /// Decides whom to trust, besides the ``roots``; the platform if `nil`. Not asked where only the ``roots`` are trusted.
+    public var trust: (any ServerTrust)?
     /// SHA-256 of the SubjectPublicKeyInfo of servers' certificates, of which one must fit; any if empty.
     public var pins: [Data] = []
     /// The client's certificate, with those above it, in PEM.
@@ -47,7 +49,13 @@ public final class TwinpathHTTPClient: Sendable {
     private let core: HttpClient
 
     public init(_ connector: TwinpathConnector, options: TwinpathHTTPOptions = .init()) throws {
-        core = try translated { try HttpClient(connector: connector.core, options: options.core()) }
+        core = try translated {
+            guard let trust = options.tls.trust else {
+                return try HttpClient(connector: connector.core, options: options.core())
+            }
+            return try HttpClient.withTrust(
+                connector: connector.core, options: options.core(), trust: CalledTrust(trust))
+        }
     }
 
     /// Sends a request and waits for the head of the answer, whatever its status. When the task is cancelled, the server

@@ -10,7 +10,7 @@ final class CoreTests: LabTestCase {
 
     func testALegOverCellularIsToldAndItsEnd() async throws {
         let use = Use()
-        let connector = try Connector.withCellularUse(options: options, cellular: use)
+        let connector = try Connector(options: options, hooks: Hooks(cellular: use))
         let connection = try await connector.connect(target: gateway, cancellation: nil)
         while use.count == 0 { try await pause(5) }
         XCTAssertEqual(use.count, 1)
@@ -20,7 +20,7 @@ final class CoreTests: LabTestCase {
     }
 
     func testAConnectionThatIsLeftDeliversAndMissesNothing() async throws {
-        let connection = try await Connector(options: options).connect(target: gateway, cancellation: nil)
+        let connection = try await Connector(options: options, hooks: Hooks()).connect(target: gateway, cancellation: nil)
         let events = try connection.events()
         XCTAssertEqual(try connection.tryWrite(data: Data("bye".utf8)), 3)
         try connection.leave()

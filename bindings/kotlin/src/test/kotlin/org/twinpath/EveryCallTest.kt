@@ -16,6 +16,7 @@ import org.twinpath.ffi.Cancellation
 import org.twinpath.ffi.Connector
 import org.twinpath.ffi.ConnectorOptions
 import org.twinpath.ffi.Failure
+import org.twinpath.ffi.Hooks
 import org.twinpath.ffi.Kind
 import org.twinpath.ffi.Peer as FfiPeer
 import org.twinpath.ffi.Service
@@ -181,7 +182,7 @@ internal class EveryCallTest {
     @Test
     fun `a call below is given up and a listener below misses nothing`() = inLab {
         val gateway = "${Lab.gatewayHost}:${Lab.gatewayPort}"
-        Connector(ConnectorOptions(service = Service.HANDOVER, peer = FfiPeer.GATEWAY)).use { connector ->
+        Connector(ConnectorOptions(service = Service.HANDOVER, peer = FfiPeer.GATEWAY), Hooks()).use { connector ->
             val given = Cancellation().apply { cancel() }
             val failure = runCatching { connector.connect(gateway, given) }.exceptionOrNull()
             assertEquals(Kind.CANCELLED, (failure as Failure.Failed).kind)
