@@ -65,10 +65,10 @@ def internal(name):
 class Types:
     """Descriptors and signatures, within what type parameters mean."""
 
-    def __init__(self, erasures=(), nested=()):
-        self.erasures = dict(erasures)
+    def __init__(self, around=None):
+        self.erasures = dict(around.erasures) if around else {}
         # Classes inside of others that were named.
-        self.nested = nested if isinstance(nested, set) else set()
+        self.nested = around.nested if around else set()
 
     def declare(self, text):
         """Takes `<T extends A & B, U>` in, and gives its signature."""
@@ -269,7 +269,7 @@ class Stub:
         out.add("field", flags, name, descriptor, attributes)
 
     def method(self, out, types, names, text):
-        types = Types(types.erasures, types.nested)
+        types = Types(types)
         start = text.index("(")
         end = after(text, start, "(", ")")
         words = split(text[:start], " ")

@@ -114,6 +114,23 @@ async fn who_is_asked_may_wait_for_what_the_same_thread_does() {
 }
 
 #[tokio::test]
+async fn who_takes_too_long_to_answer_is_not_waited_for() {
+    let acceptor = Authority::new().sign().acceptor(&[&TLS13], &["h2"], None);
+    let url = serve(acceptor, greet).await;
+    let (release, released) = sync_channel::<()>(1);
+    let released = Mutex::new(released);
+    let trust = Told(move || {
+        let _ = released.lock().unwrap().recv();
+        Ok(())
+    });
+    let client = client(TlsConfig::new().with_trust(Arc::new(trust)));
+    let request = client.get(&url).timeout(Duration::from_millis(200));
+    let late = soon(request.send()).await.unwrap_err();
+    assert!(matches!(late, Error::Timeout { .. }), "{late:?}");
+    drop(release);
+}
+
+#[tokio::test]
 async fn a_certificate_for_another_name_is_not_asked_about() {
     let acceptor = Authority::new().sign().acceptor(&[&TLS13], &["h2"], None);
     let url = serve(acceptor, greet)
