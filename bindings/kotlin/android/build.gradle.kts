@@ -21,7 +21,12 @@ android {
         sourceCompatibility = JavaVersion.VERSION_11
         targetCompatibility = JavaVersion.VERSION_11
     }
-    publishing { singleVariant("release") { withSourcesJar() } }
+    publishing {
+        singleVariant("release") {
+            withSourcesJar()
+            withJavadocJar()
+        }
+    }
 }
 
 kotlin {
@@ -40,6 +45,30 @@ publishing {
         register<MavenPublication>("android") {
             artifactId = "twinpath-android"
             afterEvaluate { from(components["release"]) }
+            pom {
+                name = "Twinpath for Android"
+                description = "A connection with cellular backup, for any app"
+                url = "https://github.com/twinpath/twinpath"
+                licenses {
+                    license {
+                        name = "MIT"
+                        url = "https://opensource.org/license/mit"
+                    }
+                    license {
+                        name = "Apache-2.0"
+                        url = "https://www.apache.org/licenses/LICENSE-2.0.txt"
+                    }
+                }
+                developers { developer { name = "The Twinpath authors" } }
+                scm { url = "https://github.com/twinpath/twinpath" }
+            }
+        }
+    }
+    // A folder that is uploaded from, with checksums.
+    repositories {
+        maven {
+            name = "release"
+            url = uri("../../../target/maven")
         }
     }
 }
