@@ -1,10 +1,11 @@
 //! A connection: bytes in both directions, and what is known of it.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 use twinpath::{Monitor, ReadHalf, WriteHalf};
 
@@ -12,6 +13,7 @@ use crate::block::Block;
 use crate::connector::run;
 use crate::error::Failure;
 use crate::events::Events;
+use crate::lent;
 use crate::runtime;
 use crate::stats::{Stats, Summary};
 use crate::wait::{Cancellation, Signal};
@@ -31,7 +33,11 @@ pub struct Connection {
     readable: Signal,
     writable: Signal,
     monitor: Monitor,
+    number: u64,
 }
+
+/// No two connections have the same number, the dead included.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// The reading direction.
 #[derive(Debug)]
@@ -64,13 +70,28 @@ impl Reading {
             _ => Ok(block),
         }
     }
+
+    /// What there is and has room there.
+    fn take_into(&mut self, space: &mut [u8], cx: &mut Context<'_>) -> usize {
+        let mut buffer = ReadBuf::new(space);
+        while self.failure.is_none() && !self.is_ended && buffer.remaining() > 0 {
+            let before = buffer.filled().len();
+            match Pin::new(&mut self.half).poll_read(cx, &mut buffer) {
+                Poll::Pending => break,
+                Poll::Ready(Err(error)) => self.failure = Some(error.into()),
+                Poll::Ready(Ok(())) => self.is_ended = buffer.filled().len() == before,
+            }
+        }
+        buffer.filled().len()
+    }
 }
 
 impl Connection {
     pub(crate) fn over(connection: twinpath::Connection) -> Arc<Self> {
         let monitor = connection.monitor();
         let (read, write) = connection.into_split();
-        Arc::new(Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Self {
             read: Mutex::new(Some(Reading {
                 half: read,
                 is_ended: false,
@@ -80,7 +101,22 @@ impl Connection {
             readable: Signal::default(),
             writable: Signal::default(),
             monitor,
-        })
+            number,
+        });
+        lent::remember(number, &connection);
+        connection
+    }
+
+    /// What has come and has room there; nothing if [`try_read`](Self::try_read) has something else to tell.
+    pub(crate) fn read_into(&self, space: &mut [u8]) -> Option<usize> {
+        let mut reading = lock(&self.read);
+        let reading = reading.as_mut()?;
+        let mut cx = Context::from_waker(self.readable.waker());
+        let taken = reading.take_into(space, &mut cx);
+        if reading.is_ended || taken > 0 {
+            self.readable.pass_on();
+        }
+        (taken > 0 || reading.failure.is_none()).then_some(taken)
     }
 
     /// The whole of it, if it is still open. Whoever waits looks again.
@@ -111,6 +147,11 @@ impl Connection {
             self.readable.pass_on();
         }
         block
+    }
+
+    /// The number that the connection is known by where memory is lent; see `lent.rs`.
+    pub fn number(&self) -> Result<u64, Failure> {
+        Ok(self.number)
     }
 
     /// Whether the peer has ended its direction, and all of it was taken.
@@ -243,6 +284,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        lent::forget(self.number);
         // What ends with it may need the runtime.
         if let Ok(runtime) = runtime::handle() {
             let _inside = runtime.enter();

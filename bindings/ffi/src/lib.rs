@@ -26,6 +26,7 @@ mod faults;
 #[cfg(feature = "http")]
 mod http;
 mod legs;
+mod lent;
 mod logging;
 mod names;
 mod networks;

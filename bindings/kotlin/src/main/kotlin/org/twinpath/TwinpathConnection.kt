@@ -1,7 +1,6 @@
 package org.twinpath
 
 import java.io.Closeable
-import java.nio.ByteBuffer
 import kotlin.coroutines.coroutineContext
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.NonCancellable
@@ -26,8 +25,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
     private val reading = Mutex()
     private val writing = Mutex()
 
-    /** What is written goes through here, for the library takes bytes only from outside of the heap. */
-    private var buffer = ByteBuffer.allocateDirect(0)
+    private val number = translated { ffi.number() }.toLong()
 
     /**
      * The next bytes, at most [max]; `null` once the peer has ended its direction.
@@ -37,7 +35,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
     public suspend fun read(max: Int = LARGE_PIECE): ByteArray? {
         require(max > 0) { "a read is of one byte at least" }
         return reading.withLock {
-            pull({ ffi.readable(null) }, { ffi.hasEnded() }) { ffi.tryRead(max.toUInt()) }
+            pull({ ffi.readable(null) }, { ffi.hasEnded() }) { LentMemory.get().read(ffi, number, max) }
         }
     }
 
@@ -56,11 +54,8 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
         try {
             writing.withLock {
                 while (accepted < length) {
-                    val size = minOf(length - accepted, LARGE_PIECE)
-                    if (buffer.capacity() < size) buffer = ByteBuffer.allocateDirect(maxOf(size, PIECE))
-                    buffer.clear()
-                    buffer.put(bytes, offset + accepted, size).flip()
-                    val taken = translated { ffi.tryWrite(buffer) }.toInt()
+                    val memory = LentMemory.get()
+                    val taken = translated { memory.write(ffi, number, bytes, offset + accepted, length - accepted) }
                     accepted += taken
                     if (taken == 0) {
                         coroutineContext.ensureActive()
