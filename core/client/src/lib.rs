@@ -55,6 +55,8 @@ pub mod clock;
 mod connection;
 mod connector;
 mod detect;
+#[cfg(feature = "diagnosis")]
+pub mod diagnosis;
 mod dialer;
 pub mod driver;
 mod error;
