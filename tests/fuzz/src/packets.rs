@@ -104,5 +104,5 @@ fn sent(is_v6: bool) -> Vec<u8> {
         ask,
         ttl,
     }
-    .syn()
+    .packet()
 }

@@ -94,6 +94,11 @@ fn mptcp(told: &mut PathDiagnosis, answer: &MptcpAnswer) {
             Certainty::Proven,
             "MPTCP was negotiated, and after the first data the connection fell back to TCP".into(),
         ),
+        MptcpAnswer::LostAtOnce => say(
+            Verdict::StrippedLater,
+            Certainty::Likely,
+            "an answer with the option was counted, and yet the connection fell back to TCP with the first data".into(),
+        ),
         MptcpAnswer::WithoutOption => {
             let what = "the answer to a SYN with the option came without it";
             say(Verdict::NotNegotiated, Certainty::Proven, what.into());

@@ -49,6 +49,9 @@ pub enum MptcpAnswer {
     Negotiated,
     /// Negotiated, and gone after the first data.
     LostLater,
+    /// Gone as soon as the connection was there, though by the kernel's counters, which count all programs, an answer with
+    /// the option came meanwhile: from a server that speaks first.
+    LostAtOnce,
     /// The answer came without the option.
     WithoutOption,
     /// Not answered within that time, in as many connects as were tried.
@@ -132,13 +135,19 @@ async fn ask_for_mptcp(path: &PathToTest) -> MptcpAnswer {
 async fn ask_once(path: &PathToTest, limit: Duration) -> Option<MptcpAnswer> {
     let mut options = ConnectOptions::bound_to(path.binding.clone());
     options.mptcp = true;
-    let left_out = || mptcp::counters().get("MPCapableSYNTXDisabled").copied();
-    let before = left_out();
+    let before = mptcp::counters();
     let connected = timeout(limit, connect(path.server, &options)).await.ok()?;
     Some(match connected {
         Ok(stream) if is_mptcp(&stream) => did_it_hold(stream).await,
-        Ok(_) if left_out() != before => MptcpAnswer::LeftOut,
-        Ok(_) => MptcpAnswer::WithoutOption,
+        Ok(_) => {
+            let after = mptcp::counters();
+            let has_counted = |name| after.get(name) != before.get(name);
+            match () {
+                () if has_counted("MPCapableSYNTXDisabled") => MptcpAnswer::LeftOut,
+                () if has_counted("MPCapableSYNACKRX") => MptcpAnswer::LostAtOnce,
+                () => MptcpAnswer::WithoutOption,
+            }
+        }
         Err(error) => match answer_of(&error) {
             AnswerOf::Refused => MptcpAnswer::Refused,
             AnswerOf::Silence => return None,

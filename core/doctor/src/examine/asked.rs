@@ -1,8 +1,9 @@
 //! What the other end's answers add to a verdict: certainty in both directions.
 
+use serde_json::{Value, json};
 use twinpath::diagnosis::{Certainty, Finding, How, Outcome, Verdict};
 
-use super::ExaminedPath;
+use super::{ExaminedPath, traced};
 use crate::listen::Asked;
 use crate::packet::{Mptcp, Piece, ip_header, mptcp_of, options, segment};
 use crate::report::options_in_words;
@@ -47,6 +48,7 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
                 };
                 (told.verdict, told.certainty) = (Verdict::StrippedOut(how), Certainty::Proven);
                 told.needs.clear();
+                traced::lost_at_the_end(examined, how);
             }
             (true, Verdict::NotNegotiated | Verdict::NotSpoken) => {
                 told.verdict = Verdict::StrippedBack(How::Unknown);
@@ -61,6 +63,7 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
             _ => {}
         }
     }
+    let told = &mut examined.told;
     if let Some((here, there)) = asked.is_mptcp {
         let word = |is| if is { "MPTCP" } else { "TCP" };
         told.evidence.push(format!(
@@ -88,4 +91,33 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
         });
     }
     examined.back.clone_from(&asked.back);
+    if matches!(examined.told.verdict, Verdict::StrippedBack(_)) {
+        if let Some(back) = &mut examined.back {
+            lost_at_this_end(back);
+        }
+    }
+}
+
+/// What no router has seen changed on the way back is changed behind the last that got it whole.
+fn lost_at_this_end(back: &mut Value) {
+    let Some(hops) = back["hops"].as_array() else {
+        return;
+    };
+    let is = |hop: &Value, word| hop["mptcp"] == word;
+    if hops.is_empty() || hops.iter().any(|it| is(it, "changed")) {
+        return;
+    }
+    let last = hops.iter().rev().find(|it| is(it, "as_sent"));
+    let change = json!({
+        "what": "the MPTCP option (30) taken out",
+        "between": {
+            "after": last.map_or(0, |it| it["ttl"].as_u64().unwrap_or_default()),
+            "after_from": last.map_or_else(|| json!([]), |it| it["from"].clone()),
+            "by": hops.len() + 1,
+            "by_from": ["this end"],
+        },
+    });
+    if let Some(changes) = back["changes"].as_array_mut() {
+        changes.push(change);
+    }
 }

@@ -6,10 +6,14 @@ mod join;
 mod path;
 mod traced;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use twinpath::diagnosis::{Diagnosis, Outcome, PathDiagnosis, Verdict, paths_to, sentence};
+use twinpath::diagnosis::{
+    Diagnosis, Outcome, PathDiagnosis, PathToTest, Verdict, paths_to, sentence,
+};
 use twinpath::{ConnectError, InterfaceKind, Target};
 use twinpath_socket::raw;
 
@@ -84,9 +88,11 @@ pub fn worst(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
 pub async fn examine(target: &Target, options: &Options) -> Result<Examined, ConnectError> {
     let (paths, diagnosis) = paths_to(target, &options.interfaces).await?;
     let mut examining = JoinSet::new();
+    let turns = Arc::<Turns>::default();
     for (at, path) in paths.iter().cloned().enumerate() {
         let options = options.clone();
-        examining.spawn(async move { (at, path::examine(&path, &options).await) });
+        let turns = Arc::clone(&turns);
+        examining.spawn(async move { (at, path::examine(&path, &options, &turns).await) });
     }
     let mut examined = Vec::new();
     while let Some(done) = examining.join_next().await {
@@ -114,6 +120,17 @@ pub async fn examine(target: &Target, options: &Options) -> Result<Examined, Con
         paths: examined,
         notes: diagnosis.notes,
     })
+}
+
+/// Traces of one family go one after the other: the hops near the server are the same for all, and each is asked once a
+/// second.
+#[derive(Debug, Default)]
+struct Turns([Mutex<()>; 2]);
+
+impl Turns {
+    fn of(&self, path: &PathToTest) -> &Mutex<()> {
+        &self.0[usize::from(path.server.is_ipv6())]
+    }
 }
 
 /// A sentence for each path, with what was not tested of the other half.

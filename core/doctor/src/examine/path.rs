@@ -8,11 +8,11 @@ use twinpath::diagnosis::{
 };
 use twinpath_socket::raw::RawPackets;
 
-use super::{ExaminedPath, Options, asked, idle, traced};
+use super::{ExaminedPath, Options, Turns, asked, idle, traced};
 use crate::listen::ask_the_other_end;
 use crate::probe::{ask_by_syn, judge_syn};
 
-pub(super) async fn examine(path: &PathToTest, options: &Options) -> ExaminedPath {
+pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns) -> ExaminedPath {
     let raw = async {
         let packets = RawPackets::open(&path.binding, path.server)?;
         let evidence = ask_by_syn(&packets).await?;
@@ -24,10 +24,14 @@ pub(super) async fn examine(path: &PathToTest, options: &Options) -> ExaminedPat
             judge_syn(&mut told, &evidence);
             let mut examined = ExaminedPath::new(told);
             if options.trace {
+                let _turn = turns.of(path).lock().await;
                 traced::trace_path(&packets, &mut examined).await;
             }
             if examined.told.verdict == Verdict::Works {
                 did_it_hold(&mut examined.told, &ask_kernel(path).await);
+                if options.trace && examined.told.verdict == Verdict::StrippedLater {
+                    traced::trace_later(path, &packets, &mut examined).await;
+                }
             }
             if !options.trace && examined.told.verdict == Verdict::NotNegotiated {
                 let what = "whether the server does not speak MPTCP or something on the way takes the option out, and where: \
@@ -39,7 +43,12 @@ pub(super) async fn examine(path: &PathToTest, options: &Options) -> ExaminedPat
         Err(error) => by_kernel_alone(path, options, &error).await,
     };
     if examined.told.connect_time.is_some() {
-        if let Some(answers) = ask_the_other_end(path, options.trace).await {
+        let back = match examined.told.verdict {
+            Verdict::StrippedLater => "back later",
+            _ => "back",
+        };
+        let back = Some(back).filter(|_| options.trace);
+        if let Some(answers) = ask_the_other_end(path, back).await {
             asked::judge(&mut examined, &answers);
         }
         if let Some(limit) = options.idle {
@@ -83,7 +92,7 @@ fn did_it_hold(told: &mut PathDiagnosis, evidence: &KernelEvidence) {
             Certainty::Proven,
             "a connection of the kernel's MPTCP had its data acknowledged with the option".into(),
         ),
-        MptcpAnswer::LostLater => say(
+        MptcpAnswer::LostLater | MptcpAnswer::LostAtOnce => say(
             Verdict::StrippedLater,
             Certainty::Proven,
             "a connection of the kernel's MPTCP fell back to TCP after the first data".into(),

@@ -1,14 +1,21 @@
 //! What a trace adds to a verdict.
 
-use twinpath::diagnosis::{Certainty, Finding, How, Outcome, Verdict};
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use twinpath::diagnosis::{Certainty, Finding, How, Outcome, PathToTest, Verdict};
 use twinpath_socket::raw::RawPackets;
+use twinpath_socket::{ConnectOptions, connect, mptcp};
 
 use super::ExaminedPath;
 use crate::packet::{Ask, Difference, MPTCP, Seen};
-use crate::trace::{Located, Trace, dropped_between, locate, trace};
+use crate::trace::{Hop, Interval, Located, Trace, dropped_between, locate, trace, trace_within};
 
 /// Chance takes all answers of a hop on a path that loses 2 % each way once in fifteen thousand times.
 const ROUNDS: u32 = 3;
+/// Two traces are so far apart.
+const BETWEEN: Duration = Duration::from_millis(1100);
 
 pub(super) async fn trace_path(packets: &RawPackets, examined: &mut ExaminedPath) {
     let with = match trace(packets, Ask::Capable, ROUNDS).await {
@@ -23,6 +30,8 @@ pub(super) async fn trace_path(packets: &RawPackets, examined: &mut ExaminedPath
     };
     examined.changes = locate(&with);
     if matches!(examined.told.verdict, Verdict::SynDropped { .. }) {
+        // No hop is asked twice in a second.
+        sleep(BETWEEN).await;
         match trace(packets, Ask::Plain, ROUNDS).await {
             Ok(plain) => {
                 examined.dropped = dropped_between(&with, &plain);
@@ -39,6 +48,58 @@ pub(super) async fn trace_path(packets: &RawPackets, examined: &mut ExaminedPath
         examined.trace = Some(with);
     }
     findings(examined);
+}
+
+/// Where the option is taken out of what follows the handshake: by segments of a connection that is open.
+pub(super) async fn trace_later(
+    path: &PathToTest,
+    packets: &RawPackets,
+    examined: &mut ExaminedPath,
+) {
+    let tracing = async {
+        let mut options = ConnectOptions::bound_to(path.binding.clone());
+        options.mptcp = true;
+        let limit = mptcp::fallback_after().saturating_sub(Duration::from_millis(400));
+        let connected = timeout(limit, connect(path.server, &options)).await;
+        let stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
+        sleep(BETWEEN).await;
+        let server_at = examined.trace.as_ref().and_then(|it| it.server_at);
+        trace_within(packets, stream.local_addr()?, Ask::Later, server_at, ROUNDS).await
+    };
+    match tracing.await {
+        Ok(trace) => {
+            let changes = locate(&trace).into_iter().filter(|it| how(it).is_some());
+            examined.changes.extend(changes);
+        }
+        Err(error) => {
+            let what = format!("where the option is taken out after the handshake: {error}");
+            examined.told.needs.push(what);
+        }
+    }
+}
+
+/// What the other end has not got whole is lost behind the last router that got it so.
+pub(super) fn lost_at_the_end(examined: &mut ExaminedPath, how: How) {
+    let Some(trace) = &examined.trace else { return };
+    let is_known = examined.changes.iter().any(|it| self::how(it).is_some());
+    let (Some(by), false) = (trace.server_at, is_known) else {
+        return;
+    };
+    let after = trace
+        .hops
+        .iter()
+        .rev()
+        .find(|it| is_intact(it))
+        .map_or(0, |it| it.ttl);
+    let difference = match how {
+        How::Nops => Difference::Nops(MPTCP),
+        _ => Difference::Removed(MPTCP),
+    };
+    let between = Interval { after, by };
+    examined.changes.push(Located {
+        difference,
+        between,
+    });
 }
 
 fn judge(examined: &mut ExaminedPath, trace: &Trace) {
@@ -84,7 +145,7 @@ fn judge(examined: &mut ExaminedPath, trace: &Trace) {
     }
 }
 
-fn is_intact(hop: &crate::trace::Hop) -> bool {
+pub(crate) fn is_intact(hop: &Hop) -> bool {
     let mut all = hop.observations.iter().peekable();
     all.peek().is_some() && all.all(|it| it.comparison.is_intact(Seen::Option(MPTCP)))
 }

@@ -47,12 +47,12 @@ pub struct Asked {
     pub troubles: Vec<String>,
 }
 
-/// Asks `twinpath doctor --listen` at the path's server; `None` if it is somebody else.
+/// Asks `twinpath doctor --listen` at the path's server; `None` if it is somebody else. `back` is its question for the way back.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes what is open.
-pub async fn ask_the_other_end(path: &PathToTest, back: bool) -> Option<Asked> {
+pub async fn ask_the_other_end(path: &PathToTest, back: Option<&str>) -> Option<Asked> {
     let mut options = ConnectOptions::bound_to(path.binding.clone());
     let begin = Instant::now();
     let connected = timeout(CONNECT, connect(path.server, &options)).await;
@@ -87,15 +87,15 @@ async fn ask_plain(
     at: SocketAddr,
     options: &ConnectOptions,
     limit: Duration,
-    back: bool,
+    back: Option<&str>,
 ) -> io::Result<(Option<Vec<u8>>, Option<Value>)> {
     let mut stream = open(at, options, limit).await?;
     let answer = question(&mut stream, "syn", ANSWER).await?;
     let syn = answer.strip_prefix("syn ").and_then(unhex);
-    if !back {
+    let Some(back) = back else {
         return Ok((syn, None));
-    }
-    let told = question(&mut stream, "back", BACK).await?;
+    };
+    let told = question(&mut stream, back, BACK).await?;
     let told = told.strip_prefix("back ");
     Ok((syn, told.and_then(|it| serde_json::from_str(it).ok())))
 }

@@ -8,7 +8,7 @@
 //! | `syn` | `syn HEX`: IP and TCP header of the SYN of this connection, on the plain port |
 //! | `mptcp` | `mptcp yes` or `mptcp no`: what this end makes of the connection now |
 //! | `payload N`, and N bytes of the [pattern] | `payload ok`, or `payload wrong AT` the first byte that is not; then N bytes of the pattern |
-//! | `back` | `back JSON`: the trace of the way back, with `CAP_NET_RAW` |
+//! | `back`, `back later` | `back JSON`: the trace of the way back, of a SYN-ACK or of what follows it, with `CAP_NET_RAW` |
 //!
 //! An empty line is ignored. What is not understood ends the connection.
 

@@ -14,9 +14,10 @@ use twinpath_socket::raw::RawPackets;
 use twinpath_socket::{Binding, ListenOptions, mptcp, save_syns, saved_syn};
 
 use super::{GREETING, LONGEST_LINE, MOST_PAYLOAD, pattern};
-use crate::packet::{ip_header, segment};
+use crate::packet::{Ask, ip_header, segment};
+use crate::probe::random;
 use crate::report;
-use crate::trace::{locate, trace_back};
+use crate::trace::{locate, trace_within};
 
 /// Connections at a time; more have to wait.
 const MOST: usize = 64;
@@ -171,9 +172,9 @@ impl Answering {
                     timeout(PATIENCE, stream.get_mut().write_all(&answer)).await??;
                     continue;
                 }
-                ("back", "") => {
+                ("back", what @ ("" | "later")) => {
                     tell(&format!("{from}: asks for the way back"));
-                    match self.back(stream.get_ref()).await {
+                    match self.back(stream.get_ref(), what == "later").await {
                         Ok(json) => format!("back {json}"),
                         Err(error) => {
                             let error = serde_json::json!({ "error": error.to_string() });
@@ -188,13 +189,20 @@ impl Answering {
         }
     }
 
-    async fn back(&self, stream: &TcpStream) -> io::Result<serde_json::Value> {
+    async fn back(&self, stream: &TcpStream, later: bool) -> io::Result<serde_json::Value> {
         let local = canonical(stream.local_addr()?);
         let peer = canonical(stream.peer_addr()?);
         let packets = RawPackets::open(&Binding::Unbound, peer)?;
         let syn = ip_header(&self.syn).and_then(|(_, tcp)| segment(tcp));
         let ack = syn.map_or(0, |it| it.seq.wrapping_add(1));
-        let trace = trace_back(&packets, local, ack, ROUNDS).await?;
+        let [a, b] = [random()?.to_be_bytes(), random()?.to_be_bytes()];
+        let key = [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]];
+        let ask = if later {
+            Ask::Later
+        } else {
+            Ask::Answer { ack, key }
+        };
+        let trace = trace_within(&packets, local, ask, None, ROUNDS).await?;
         Ok(report::trace_json(&trace, &locate(&trace)))
     }
 }

@@ -18,6 +18,8 @@ pub enum Ask {
         /// Random.
         nonce: u32,
     },
+    /// Nothing: it is a segment of a connection that is open, with the option as all of them have it (DSS).
+    Later,
     /// Nothing: it accepts a connection with MPTCP, as a server's SYN-ACK.
     Answer {
         /// What it acknowledges.
@@ -27,7 +29,7 @@ pub enum Ask {
     },
 }
 
-/// A packet of a handshake, as Linux makes it: the same options in the same order, since that is what is asked about.
+/// A packet of ours, as Linux makes it: the same options in the same order, since that is what is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probe {
     /// Who sends it.
@@ -53,14 +55,22 @@ impl Probe {
     /// The options of its SYN.
     #[must_use]
     pub fn options(&self) -> Vec<u8> {
+        let stamp = self.seq.rotate_left(7).to_be_bytes();
+        if self.ask == Ask::Later {
+            let mut options = vec![1, 1, 8, 10];
+            options.extend_from_slice(&stamp);
+            // An acknowledgement of four bytes and no data.
+            options.extend_from_slice(&[0, 0, 0, 0, 30, 8, 0x20, 0x01, 0, 0, 0, 0]);
+            return options;
+        }
         let mss = MSS[usize::from(self.destination.is_ipv6())].to_be_bytes();
         let mut options = vec![2, 4, mss[0], mss[1]];
         // SACK permitted, a timestamp, and the window scale.
         options.extend_from_slice(&[4, 2, 8, 10]);
-        options.extend_from_slice(&self.seq.rotate_left(7).to_be_bytes());
+        options.extend_from_slice(&stamp);
         options.extend_from_slice(&[0, 0, 0, 0, 1, 3, 3, WINDOW_SCALE]);
         match self.ask {
-            Ask::Plain => {}
+            Ask::Plain | Ask::Later => {}
             // Version 1, HMAC-SHA256.
             Ask::Capable => options.extend_from_slice(&[30, 4, 0x01, 0x01]),
             Ask::Answer { key, .. } => {
@@ -76,14 +86,16 @@ impl Probe {
         options
     }
 
-    /// The SYN, from its IP header on.
+    /// The packet, from its IP header on.
     #[must_use]
-    pub fn syn(&self) -> Vec<u8> {
+    pub fn packet(&self) -> Vec<u8> {
         let options = self.options();
-        let mut step = self.builder(WINDOW).syn();
-        if let Ask::Answer { ack, .. } = self.ask {
-            step = step.ack(ack);
-        }
+        let step = self.builder(WINDOW);
+        let step = match self.ask {
+            Ask::Answer { ack, .. } => step.syn().ack(ack),
+            Ask::Later => step.ack(0),
+            _ => step.syn(),
+        };
         let Ok(step) = step.options_raw(&options) else {
             unreachable!("the options above are 32 bytes at most")
         };
@@ -144,7 +156,7 @@ mod tests {
                     ask,
                     ttl: 3,
                 };
-                let packet = probe.syn();
+                let packet = probe.packet();
                 let (ip, tcp) = ip_header(&packet).unwrap();
                 assert_eq!((ip.ttl, ip.total_length, ip.protocol), (3, packet.len(), 6));
                 assert_eq!(

@@ -259,7 +259,7 @@ mod tests {
             ask: Ask::Capable,
             ttl,
         }
-        .syn();
+        .packet();
         let mut seen = sent.clone();
         change(&mut seen);
         let mut message = vec![11, 0, 0, 0, 0, 0, 0, 0];

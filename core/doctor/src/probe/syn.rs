@@ -106,7 +106,7 @@ impl<'a> Asking<'a> {
     }
 
     async fn send(&mut self) -> io::Result<()> {
-        self.packets.send(&self.probe.syn()).await?;
+        self.packets.send(&self.probe.packet()).await?;
         self.tried.sent += 1;
         self.last = Instant::now();
         Ok(())

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use twinpath::diagnosis::{Outcome, SCHEMA_VERSION};
 
 use crate::advice::advice;
+use crate::packet::{MPTCP, Seen};
 use crate::trace::{Hop, Interval, Located, Trace};
 use crate::{Examined, ExaminedPath};
 
@@ -73,11 +74,25 @@ pub fn trace_json(trace: &Trace, changes: &[Located]) -> Value {
 }
 
 fn hop(hop: &Hop) -> Value {
+    let option = Seen::Option(MPTCP);
+    let mut seen = hop
+        .observations
+        .iter()
+        .filter(|it| it.comparison.seen.contains(&option))
+        .peekable();
+    let mptcp =
+        seen.peek()
+            .is_some()
+            .then(|| match seen.all(|it| it.comparison.is_intact(option)) {
+                true => "as_sent",
+                false => "changed",
+            });
     let quoted = hop.observations.iter().map(|it| it.comparison.quoted).max();
     json!({
         "ttl": hop.ttl,
         "from": hop.responders(),
         "quoted": quoted,
+        "mptcp": mptcp,
     })
 }
 

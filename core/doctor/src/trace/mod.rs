@@ -8,4 +8,4 @@ mod locate;
 mod send;
 
 pub use locate::{Interval, Located, dropped_between, locate};
-pub use send::{Hop, Observation, Trace, trace, trace_back};
+pub use send::{Hop, Observation, Trace, trace, trace_within};

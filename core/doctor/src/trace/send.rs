@@ -79,8 +79,8 @@ pub async fn trace(packets: &RawPackets, ask: Ask, rounds: u32) -> io::Result<Tr
     tracing.run(rounds, true).await
 }
 
-/// The same for the way back of a connection that is open: with the server's SYN-ACK, as if it were sent again. The client
-/// ignores it.
+/// The same within a connection that is open, from its `local` end: with what a server's SYN-ACK is like, or a later segment.
+/// Who gets one of them to the end ignores it. `server_at` is how far away the other end is, if that is known.
 ///
 /// # Errors
 ///
@@ -89,15 +89,15 @@ pub async fn trace(packets: &RawPackets, ask: Ask, rounds: u32) -> io::Result<Tr
 /// # Cancel safety
 ///
 /// Nothing is left behind.
-pub async fn trace_back(
+pub async fn trace_within(
     packets: &RawPackets,
     local: SocketAddr,
-    ack: u32,
+    ask: Ask,
+    server_at: Option<u8>,
     rounds: u32,
 ) -> io::Result<Trace> {
-    let [a, b] = [random()?.to_be_bytes(), random()?.to_be_bytes()];
-    let key = [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]];
-    let tracing = Tracing::new(packets, local, Ask::Answer { ack, key })?;
+    let mut tracing = Tracing::new(packets, local, ask)?;
+    tracing.server_at = server_at;
     tracing.run(rounds, false).await
 }
 
@@ -160,8 +160,11 @@ impl<'a> Tracing<'a> {
 
     /// One probe for each hop. The first time it is found out how many there are.
     async fn round(&mut self, is_first: bool) -> io::Result<()> {
-        if !is_first {
-            for ttl in 1..=self.server_at.map_or(self.sent, |at| at - 1) {
+        if let Some(at) = self.server_at.filter(|_| self.sent == 0) {
+            self.sent = at.saturating_sub(1);
+        }
+        if !is_first || self.server_at.is_some() {
+            for ttl in 1..=self.server_at.map_or(self.sent, |at| at.saturating_sub(1)) {
                 self.send(ttl).await?;
             }
             return Ok(());
@@ -185,7 +188,7 @@ impl<'a> Tracing<'a> {
     }
 
     async fn send(&mut self, ttl: u8) -> io::Result<()> {
-        self.packets.send(&self.at(ttl).syn()).await?;
+        self.packets.send(&self.at(ttl).packet()).await?;
         self.listen(Instant::now() + APART, false).await
     }
 
@@ -251,7 +254,7 @@ impl<'a> Tracing<'a> {
                 let Some(ttl) = (1..=self.sent).find(|ttl| self.at(*ttl).seq == error.seq()) else {
                     return;
                 };
-                let sent = self.at(ttl).syn();
+                let sent = self.at(ttl).packet();
                 let Some((ip, tcp)) = ip_header(&sent) else {
                     return;
                 };
@@ -271,7 +274,10 @@ impl<'a> Tracing<'a> {
     }
 
     fn conclude(mut self) -> Trace {
-        let known = self.server_at.map(|at| at - 1).or_else(|| self.farthest());
+        let known = self
+            .server_at
+            .map(|at| at.saturating_sub(1))
+            .or_else(|| self.farthest());
         self.hops.truncate(known.unwrap_or_default().into());
         Trace {
             hops: self.hops,

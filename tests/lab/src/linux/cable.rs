@@ -28,6 +28,8 @@ pub struct Meddling {
     pub strip: StripMode,
     /// How.
     pub how: StripHow,
+    /// About half of these are let through whole, as where packets take turns between two paths.
+    pub takes_turns: bool,
     /// Which segments are dropped if they have option 30.
     pub drop: StripMode,
     /// Which segments are answered with a RST, and not delivered, if they have option 30.
@@ -216,7 +218,8 @@ fn meddle(
             meddled();
             return (None, None);
         }
-        if segment.is_meant_by(does.strip) {
+        let is_turn = !does.takes_turns || random.unit() < 0.5;
+        if is_turn && segment.is_meant_by(does.strip) {
             let changed = match does.how {
                 StripHow::Overwrite => packet.strip_mptcp(),
                 StripHow::Remove => packet.remove_mptcp(),

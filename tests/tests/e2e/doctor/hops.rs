@@ -206,3 +206,22 @@ fn ten_hops_are_traced_within_fifteen_seconds_and_asked_once_a_second() {
     }
     log::info!("ten hops took {:?}", said.took);
 }
+
+#[test]
+fn where_packets_take_turns_between_paths_the_interval_holds_the_truth() {
+    let cells: Vec<_> = (0..ROUTERS).collect();
+    all(Speaks::Mptcp, &cells, |ward, cable| {
+        only(ward, cable, |faults| {
+            faults.out.strip = StripMode::Syn;
+            faults.out.takes_turns = true;
+        });
+        for v6 in FAMILIES {
+            let said = ward.ask(v6, &["--trace"]);
+            let Some((after, by)) = changed(&path(&said)["trace"], "MPTCP") else {
+                continue;
+            };
+            let cable = u64::from(cable);
+            assert!(after <= cable && by > cable, "cable {cable}: {said:?}");
+        }
+    });
+}

@@ -14,8 +14,8 @@ fn who_takes_the_option_out_on_the_way_back_is_named_at_every_hop() {
         (true, StripHow::Remove),
     ];
     all(Speaks::Doctor, &cells, |ward, (v6, how)| {
-        // The last stretch, before the client, no router but the client itself sees.
-        for cable in 1..=ROUTERS {
+        // Behind the last router before the client only the client sees it, and knows that it was sent.
+        for cable in 0..=ROUTERS {
             only(ward, cable, |faults| {
                 faults.back.strip = StripMode::SynAck;
                 faults.back.how = how;
@@ -40,12 +40,14 @@ fn what_is_lost_behind_the_last_router_is_proven() {
             faults.out.strip = StripMode::Syn;
             faults.out.how = how;
         });
-        let said = ward.ask(false, &[]);
+        let said = ward.ask(false, &["--trace"]);
         assert_eq!(
             (verdict(&said), path(&said)["how"].as_str()),
             ("stripped_out", Some(word)),
             "{said:?}"
         );
+        let between = changed(&path(&said)["trace"], "MPTCP");
+        assert_eq!(between, Some((ROUTERS.into(), u64::from(ROUTERS) + 1)));
         assert_eq!(path(&said)["certainty"], "proven");
     }
 }
@@ -99,4 +101,33 @@ fn data_that_something_changes_is_found_in_each_direction() {
         };
         assert!(text.contains(whole), "{text}");
     }
+}
+
+#[test]
+fn who_takes_the_option_out_after_the_handshake_is_named_in_each_direction() {
+    let cells = [(true, false), (false, false), (true, true), (false, true)];
+    all(Speaks::Doctor, &cells, |ward, (is_out, v6)| {
+        for cable in [1, 3] {
+            only(ward, cable, |faults| {
+                let does = if is_out {
+                    &mut faults.out
+                } else {
+                    &mut faults.back
+                };
+                does.strip = StripMode::NonSyn;
+            });
+            let said = ward.ask(v6, &["--trace"]);
+            assert_eq!(
+                (verdict(&said), said.code),
+                ("stripped_later", 1),
+                "{said:?}"
+            );
+            let (trace, after) = match is_out {
+                true => ("trace", u64::from(cable)),
+                false => ("trace_back", u64::from(ROUTERS - cable)),
+            };
+            let between = changed(&path(&said)[trace], "MPTCP");
+            assert_eq!(between, Some((after, after + 1)), "{said:?}");
+        }
+    });
 }
