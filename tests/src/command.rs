@@ -241,7 +241,13 @@ fn readable(binary: &std::path::Path) -> PathBuf {
 }
 
 /// The binary: what the variable names, else the one beside this test.
-fn binary() -> PathBuf {
+/// The command that is tested.
+///
+/// # Panics
+///
+/// When it is not built.
+#[must_use]
+pub fn binary() -> PathBuf {
     if let Some(named) = std::env::var_os(VARIABLE) {
         let named = PathBuf::from(named);
         assert!(

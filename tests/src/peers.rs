@@ -1,11 +1,12 @@
 //! Programs that others have written; `tests/peers` fetches them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use twinpath_lab::{Host, World};
+use twinpath_lab::{Chain, Host, World};
 
 use crate::patience::{ms, soon};
 use crate::stream::Pattern;
@@ -53,8 +54,8 @@ pub fn curl(host: &Host, arguments: &[&str]) -> Option<Child> {
 #[derive(Debug)]
 pub struct Nginx {
     /// Where it listens.
-    pub address: std::net::SocketAddr,
-    _child: Child,
+    pub address: SocketAddr,
+    child: std::process::Child,
     _folder: tempfile::TempDir,
 }
 
@@ -62,7 +63,32 @@ impl Nginx {
     /// Starts it with a file `/pattern` of so many bytes of pattern 1, and waits until it serves. `None` where there is
     /// none.
     pub async fn start(world: &World, size: usize) -> Option<Self> {
-        let program = find("nginx")?;
+        let address = world.server_socket(PORT);
+        let nginx = Self::launch(world.server(), address, "nginx", size)?;
+        nginx.listens().await;
+        Some(nginx)
+    }
+
+    /// Starts `nginx`, made to speak MPTCP, or `plain-nginx` behind a chain, and waits until it serves.
+    #[must_use]
+    pub fn behind(chain: &Chain, program: &str) -> Option<Self> {
+        let address = chain.server_socket(false, PORT);
+        let nginx = Self::launch(chain.server(), address, program, 1)?;
+        chain.client().run(|| nginx.listens()).unwrap();
+        Some(nginx)
+    }
+
+    async fn listens(&self) {
+        let listening = async {
+            while TcpStream::connect(self.address).await.is_err() {
+                tokio::time::sleep(ms(20)).await;
+            }
+        };
+        soon("nginx listens", listening).await;
+    }
+
+    fn launch(host: &Host, address: SocketAddr, program: &str, size: usize) -> Option<Self> {
+        let program = find(program)?;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         std::fs::write(path.join("pattern"), Pattern::new(1).take(size)).unwrap();
@@ -79,25 +105,25 @@ impl Nginx {
         );
         let file = path.join("settings");
         std::fs::write(&file, settings).unwrap();
-        let mut command = world.server().command(program);
+        let mut command = host.command(program);
         command
             .arg("-e")
             .arg("stderr")
             .arg("-c")
             .arg(&file)
             .stdin(Stdio::null());
-        let child = Command::from(command).kill_on_drop(true).spawn().unwrap();
-        let address = world.server_socket(PORT);
-        let listening = async {
-            while TcpStream::connect(address).await.is_err() {
-                tokio::time::sleep(ms(20)).await;
-            }
-        };
-        soon("nginx listens", listening).await;
+        let child = command.spawn().unwrap();
         Some(Self {
             address,
-            _child: child,
+            child,
             _folder: folder,
         })
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

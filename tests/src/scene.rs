@@ -287,7 +287,7 @@ impl Scene {
     }
 }
 
-fn start_logging() {
+pub(crate) fn start_logging() {
     use std::io::Write as _;
     let environment = env_logger::Env::default().filter("TWINPATH_LOG");
     let mut builder = env_logger::Builder::from_env(environment);

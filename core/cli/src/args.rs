@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use twinpath_proto::PublicKey;
 
 use crate::values::{EventsTo, ListenAt, Target, parse_bytes, parse_interface, parse_key};
-use crate::{bench, demo, fetch, gateway, help, mptcp};
+use crate::{bench, demo, doctor, fetch, gateway, help, mptcp};
 
 /// Connections with cellular backup: the bytes go on when Wi-Fi dies.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Look after the kernel's Multipath TCP: what is missing for a backup, and how to change it.
     Mptcp(mptcp::Args),
+    /// Tell whether a network lets Multipath TCP through to a server, and who stops it.
+    Doctor(doctor::Args),
 }
 
 /// What `twinpath connect` is told.

@@ -85,6 +85,17 @@ pub(crate) fn complain(message: impl Display) {
     );
 }
 
+/// A line on standard output.
+pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
+    match writeln!(io::stdout().lock(), "{line}") {
+        // As with `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => {
+            written.map_err(|error| Failure::not_connected(format!("standard output: {error}")))
+        }
+    }
+}
+
 /// What clap has to say: help goes to standard output, errors are one line and `EX_USAGE`.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {

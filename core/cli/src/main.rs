@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod connect;
 mod demo;
+mod doctor;
 mod exit;
 mod fetch;
 mod gateway;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Gateway(args) => gateway::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Mptcp(args) => mptcp::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     // Nobody waits for tasks that still run, and these may have connections.
     twinpath::mptcp::end_leases();

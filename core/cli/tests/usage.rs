@@ -13,6 +13,7 @@ fn help_is_no_error() {
         &["connect", "--help"],
         &["gateway", "--help"],
         &["demo", "--help"],
+        &["doctor", "--help"],
         &["--version"],
     ] {
         let output = output(args);
@@ -31,7 +32,15 @@ fn no_command_shows_the_help_and_is_an_error() {
 
 #[test]
 fn mistakes_are_told_in_one_line() {
-    let mistakes: [(&[&str], &str); 21] = [
+    let mistakes: [(&[&str], &str); 26] = [
+        (&["doctor"], "HOST[:PORT]"),
+        (&["doctor", "http://a/"], "example.com:443"),
+        (
+            &["doctor", "a", "--listen", "127.0.0.1:1"],
+            "cannot be used with",
+        ),
+        (&["doctor", "a", "--idle", "1"], "3..=7200"),
+        (&["doctor", "--hosts", "/nowhere"], "/nowhere"),
         (&["conect", "a:1"], "connect"),
         (&["connect"], "HOST:PORT"),
         (&["connect", "nowhere"], "example.com:443"),

@@ -56,6 +56,8 @@ pub mod clock;
 mod connection;
 mod connector;
 mod detect;
+#[cfg(feature = "diagnosis")]
+pub mod diagnosis;
 mod dialer;
 pub mod driver;
 mod error;

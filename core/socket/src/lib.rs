@@ -49,8 +49,10 @@ mod limits;
 mod mandate;
 pub mod mptcp;
 mod options;
+pub mod raw;
 mod resolve;
 pub mod runtime;
+mod saved_syn;
 mod scope;
 mod sys;
 #[cfg(feature = "trust")]
@@ -67,6 +69,7 @@ pub use limits::{is_out_of_descriptors, raise_descriptor_limit};
 pub use mandate::{Mandate, system_mandate, system_mandate_among};
 pub use options::{Binding, ConnectOptions, ListenOptions};
 pub use resolve::resolve;
+pub use saved_syn::{save_syns, saved_syn};
 pub use scope::is_local_scope;
 #[cfg(feature = "trust")]
 pub use trust::platform_verifier;

@@ -6,7 +6,8 @@
 //! `mptcp`.
 
 use std::{
-    fmt, io,
+    collections::HashMap,
+    fmt, fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -85,6 +86,42 @@ pub fn is_available() -> io::Result<()> {
 /// MPTCP.
 pub fn mptcp_info(stream: &TcpStream) -> io::Result<Option<MptcpInfo>> {
     sys::mptcp_info(stream)
+}
+
+/// The kernel's counters of MPTCP in this network namespace, by the names that `nstat` gives them
+/// without `MPTcpExt`; empty where there are none. All programs count.
+#[must_use]
+pub fn counters() -> HashMap<String, u64> {
+    parse_counters(&fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default())
+}
+
+/// Of two lines with the same beginning the first has the names and the second the values.
+fn parse_counters(netstat: &str) -> HashMap<String, u64> {
+    let mut lines = netstat
+        .lines()
+        .filter_map(|it| it.strip_prefix("MPTcpExt:"));
+    let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
+        return HashMap::new();
+    };
+    let values = values.split_whitespace().map(|it| it.parse().unwrap_or(0));
+    names
+        .split_whitespace()
+        .map(str::to_owned)
+        .zip(values)
+        .collect()
+}
+
+/// How long a connect with MPTCP may go unanswered before the kernel tries without. If that then
+/// works, Linux (6.12 and later) leaves the option out of all connections of this network namespace
+/// for an hour: who only wants to know gives up before.
+///
+/// Sources: `net.mptcp.syn_retrans_before_tcp_fallback`, 2 where there is none; a SYN is sent again
+/// after a second at the earliest (RFC 6298).
+#[must_use]
+pub fn fallback_after() -> Duration {
+    let retries = fs::read_to_string("/proc/sys/net/mptcp/syn_retrans_before_tcp_fallback");
+    let retries = retries.ok().and_then(|text| text.trim().parse().ok());
+    Duration::from_secs(1 + retries.unwrap_or(2_u64))
 }
 
 /// Ends one subflow, as a RST from its peer would: what it has sent in vain goes on another one at
@@ -303,5 +340,18 @@ impl PathManager {
     /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without `CAP_NET_ADMIN`.
     pub fn set_limits(&mut self, limits: MptcpLimits) -> io::Result<()> {
         self.os.set_limits(limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_have_the_names_of_the_line_before() {
+        let netstat = "IpExt: A B\nIpExt: 7 8\nMPTcpExt: A Blackhole\nMPTcpExt: 1 2\n";
+        let read = parse_counters(netstat);
+        assert_eq!((read["A"], read["Blackhole"]), (1, 2));
+        assert!(parse_counters("IpExt: A\nIpExt: 7\n").is_empty());
     }
 }

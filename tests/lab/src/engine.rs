@@ -470,17 +470,10 @@ fn strip(
     packet: &mut Packet,
     counters: &mut DirectionCounters,
 ) {
-    use crate::packet::flag::{ACK, SYN};
     let Some(segment) = packet.segment() else {
         return;
     };
-    let wanted = match mode {
-        StripMode::Off => false,
-        StripMode::Syn => segment.is_initial_syn(),
-        StripMode::SynAck => segment.has(SYN) && segment.has(ACK),
-        StripMode::NonSyn => !segment.has(SYN),
-        StripMode::All => true,
-    };
+    let wanted = segment.is_meant_by(mode);
     let stripped = match how {
         _ if !wanted => false,
         StripHow::Overwrite => packet.strip_mptcp(),

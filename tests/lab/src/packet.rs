@@ -3,9 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::counters::Volume;
+use crate::spec::StripMode;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMP_V6: u8 = 58;
 const OPTION_END: u8 = 0;
 const OPTION_NOP: u8 = 1;
 const OPTION_MPTCP: u8 = 30;
@@ -44,6 +47,17 @@ impl Segment {
 
     pub(crate) fn is_initial_syn(&self) -> bool {
         self.has(flag::SYN) && !self.has(flag::ACK)
+    }
+
+    /// Whether a stripping of that mode is about this segment.
+    pub(crate) fn is_meant_by(&self, mode: StripMode) -> bool {
+        match mode {
+            StripMode::Off => false,
+            StripMode::Syn => self.is_initial_syn(),
+            StripMode::SynAck => self.has(flag::SYN) && self.has(flag::ACK),
+            StripMode::NonSyn => !self.has(flag::SYN),
+            StripMode::All => true,
+        }
     }
 
     /// The sequence number after this segment.
@@ -237,13 +251,7 @@ impl Packet {
         let offset = &mut self.bytes[self.transport + 12];
         // At most the fifteen words that there were.
         *offset = (words as u8) << 4 | *offset & 0x0f;
-        let (at, length) = if self.is_v6() {
-            (4, self.bytes.len() - 40)
-        } else {
-            (2, self.bytes.len())
-        };
-        // Shorter than it was, and it fitted then.
-        self.bytes[at..at + 2].copy_from_slice(&(length as u16).to_be_bytes());
+        self.fix_length();
         self.fix_checksums();
         true
     }
@@ -282,6 +290,58 @@ impl Packet {
     }
 
     /// Replaces the source; the address must be of the same family.
+    /// Whether it says that a packet's time is over or that it could not be delivered.
+    pub(crate) fn is_icmp_error(&self) -> bool {
+        let kinds = match self.protocol {
+            ICMP => [3, 11],
+            ICMP_V6 => [1, 3],
+            _ => return false,
+        };
+        let kind = self.bytes.get(self.transport);
+        kind.is_some_and(|kind| kinds.contains(kind))
+    }
+
+    /// Has an ICMP error quote no more than that many bytes after the IP header of what it is about.
+    pub(crate) fn shorten_quote(&mut self, bytes: usize) {
+        const HEADER: usize = 8;
+        let quoted = self.transport + HEADER;
+        let header = match self.bytes.get(quoted) {
+            Some(first) if !self.is_v6() => usize::from(first & 0x0f) * 4,
+            _ => 40,
+        };
+        self.bytes.truncate(quoted + header + bytes);
+        self.fix_length();
+        self.fix_checksums();
+    }
+
+    /// Puts `to` where the payload of a segment has `from`; tells whether it did.
+    pub(crate) fn alter_payload(&mut self, from: u8, to: u8) -> bool {
+        let Some(header) = self.tcp_header_len().filter(|_| self.is_tcp()) else {
+            return false;
+        };
+        let mut changed = false;
+        for byte in self.bytes[self.transport + header..].iter_mut() {
+            if *byte == from {
+                *byte = to;
+                changed = true;
+            }
+        }
+        if changed {
+            self.fix_checksums();
+        }
+        changed
+    }
+
+    fn fix_length(&mut self) {
+        let (at, length) = if self.is_v6() {
+            (4, self.bytes.len() - 40)
+        } else {
+            (2, self.bytes.len())
+        };
+        // Shorter than it was, and it fitted then.
+        self.bytes[at..at + 2].copy_from_slice(&(length as u16).to_be_bytes());
+    }
+
     pub(crate) fn set_source(&mut self, to: SocketAddr) {
         self.set_address(12, 8, to.ip());
         let at = self.transport;
@@ -326,6 +386,7 @@ impl Packet {
         let offset = match self.protocol {
             TCP => 16,
             UDP => 6,
+            ICMP | ICMP_V6 => 2,
             _ => return,
         };
         let at = self.transport + offset;
@@ -338,7 +399,10 @@ impl Packet {
         self.bytes[at..at + 2].fill(0);
         let addresses = if self.is_v6() { 8..40 } else { 12..20 };
         let body = &self.bytes[self.transport..];
-        let pseudo = sum(&self.bytes[addresses]) + u64::from(self.protocol) + body.len() as u64;
+        let pseudo = match self.protocol {
+            ICMP => 0,
+            protocol => sum(&self.bytes[addresses]) + u64::from(protocol) + body.len() as u64,
+        };
         let mut checksum = fold(pseudo + sum(body));
         if checksum == 0 && self.protocol == UDP {
             checksum = 0xffff;

@@ -7,6 +7,7 @@ mod budget;
 mod command;
 mod crossing;
 mod crowd;
+mod doctor;
 mod endpoints;
 mod gateway_end;
 mod hostile;

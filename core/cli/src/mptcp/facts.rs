@@ -7,11 +7,10 @@ use std::path::Path;
 
 use twinpath::Interface;
 use twinpath::mptcp::{Change, Endpoint, MptcpLimits, changes};
-use twinpath_socket::mptcp::{PathManager, is_available};
+use twinpath_socket::mptcp::{PathManager, counters, is_available};
 
 /// Where the kernel's parameters are, of the network namespace of whoever looks.
 const SETTINGS: &str = "/proc/sys/net";
-const COUNTERS: &str = "/proc/net/netstat";
 
 /// Errors are kept in words: that something cannot be known is a finding, too.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ impl Facts {
     ) -> Self {
         let mut facts = Self {
             socket: is_available().err(),
-            counters: counters(&fs::read_to_string(COUNTERS).unwrap_or_default()),
+            counters: counters(),
             changes: changes().map_err(|error| error.to_string()),
             interfaces: interfaces.to_vec(),
             primary: primary.cloned(),
@@ -102,33 +101,4 @@ impl Facts {
 fn read(path: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned())
-}
-
-/// Of two lines with the same beginning the first has the names and the second the values.
-fn counters(netstat: &str) -> HashMap<String, u64> {
-    let mut lines = netstat
-        .lines()
-        .filter_map(|it| it.strip_prefix("MPTcpExt:"));
-    let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
-        return HashMap::new();
-    };
-    let values = values.split_whitespace().map(|it| it.parse().unwrap_or(0));
-    names
-        .split_whitespace()
-        .map(str::to_owned)
-        .zip(values)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_have_the_names_of_the_line_before() {
-        let netstat = "IpExt: A B\nIpExt: 7 8\nMPTcpExt: A Blackhole\nMPTcpExt: 1 2\n";
-        let read = counters(netstat);
-        assert_eq!((read["A"], read["Blackhole"]), (1, 2));
-        assert!(counters("IpExt: A\nIpExt: 7\n").is_empty());
-    }
 }

@@ -6,8 +6,7 @@ mod findings;
 mod judge;
 mod show;
 
-use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -16,7 +15,7 @@ use twinpath::{Interface, InterfaceKind};
 
 use twinpath_socket::mptcp::PathManager;
 
-use crate::exit::{self, Failure};
+use crate::exit::{self, Failure, say};
 use crate::values::parse_interface;
 use facts::Facts;
 
@@ -194,15 +193,4 @@ fn failed(error: &io::Error) -> Failure {
         }
         _ => error.to_string(),
     })
-}
-
-/// A line on standard output.
-fn say(line: impl Display) -> Result<(), Failure> {
-    match writeln!(io::stdout().lock(), "{line}") {
-        // As with `| head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => {
-            written.map_err(|error| Failure::not_connected(format!("standard output: {error}")))
-        }
-    }
 }

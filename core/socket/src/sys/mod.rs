@@ -44,7 +44,10 @@ pub(crate) use os::{
     set_notsent_lowat, set_user_timeout, tcp_health,
 };
 #[cfg(target_os = "linux")]
-pub(crate) use os::{MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info, runtime};
+pub(crate) use os::{
+    MPTCP, PathManager, RawPackets, end_subflow, last_heard_at, mptcp_info, raw_is_permitted,
+    runtime, save_syns, saved_syn,
+};
 #[cfg(unix)]
 pub(crate) use shared::descriptors::{OUT_OF_DESCRIPTORS, raise_descriptor_limit};
 #[cfg(all(feature = "trust", not(target_os = "android")))]
@@ -52,6 +55,7 @@ pub(crate) use shared::trust::platform_verifier;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use shared::{
     no_mptcp::{MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info},
+    no_raw::{RawPackets, raw_is_permitted, save_syns, saved_syn},
     no_runtime as runtime,
 };
 

@@ -1,6 +1,8 @@
 //! The lab of namespaces and TUN devices.
 
 mod addressing;
+mod cable;
+mod chain;
 mod emulator;
 mod host;
 mod link;
@@ -13,6 +15,8 @@ mod sys;
 mod userns;
 mod world;
 
+pub use cable::{Cable, CableFaults, Meddling};
+pub use chain::Chain;
 pub use host::{Entered, Host, Task};
 pub use link::LinkHandle;
 pub use userns::become_root_in_user_namespace;

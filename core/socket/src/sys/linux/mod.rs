@@ -7,8 +7,10 @@ mod list;
 mod message;
 mod mptcp;
 mod netlink;
+mod raw;
 mod resolver;
 pub(crate) mod runtime;
+mod saved_syn;
 
 use std::{io, net::SocketAddr, num::NonZeroU32, time::Duration};
 
@@ -18,7 +20,9 @@ pub(crate) use self::{
     events::Events,
     list::interfaces,
     mptcp::{PROTOCOL as MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info},
+    raw::{RawPackets, raw_is_permitted},
     resolver::resolve,
+    saved_syn::{save_syns, saved_syn},
 };
 use super::shared::clock;
 pub(crate) use super::shared::tcp_info::tcp_health;

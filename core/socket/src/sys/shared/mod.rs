@@ -15,6 +15,8 @@ pub(super) mod names;
 #[cfg(not(target_os = "linux"))]
 pub(super) mod no_mptcp;
 #[cfg(not(target_os = "linux"))]
+pub(super) mod no_raw;
+#[cfg(not(target_os = "linux"))]
 pub(crate) mod no_runtime;
 #[cfg(not(any(target_os = "linux", target_vendor = "apple", windows)))]
 pub(super) mod silent;

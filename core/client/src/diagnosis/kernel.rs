@@ -1,0 +1,180 @@
+//! What the kernel's own connections show.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use twinpath_socket::{ConnectOptions, connect, mptcp};
+
+use super::PathToTest;
+
+/// A plain connect that takes longer has failed: two SYNs may be lost.
+const CONNECT: Duration = Duration::from_millis(3500);
+/// Before the kernel tries without the option, if both ends are to stay unharmed.
+const MARGIN: Duration = Duration::from_millis(400);
+/// In which an acknowledgement of what was sent must come.
+const ACKNOWLEDGEMENT: Duration = Duration::from_millis(1500);
+/// There is no event for it.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Servers of HTTP ignore an empty line before a request (RFC 9112 §2.2), others end the connection at worst.
+const EMPTY_LINE: &[u8] = b"\r\n";
+
+/// What came of a connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnswerOf {
+    /// It was accepted after that time.
+    Accepted(Duration),
+    /// It was refused (RST).
+    Refused,
+    /// It was not answered.
+    Silence,
+    /// Something else, in words.
+    Failed(String),
+}
+
+/// What came of asking for MPTCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MptcpAnswer {
+    /// Not asked: why, in words.
+    NotAsked(String),
+    /// The kernel left the option out, since something had swallowed it before.
+    LeftOut,
+    /// Negotiated, and the peer acknowledged data with it.
+    Held,
+    /// Negotiated; whether it held could not be seen.
+    Negotiated,
+    /// Negotiated, and gone after the first data.
+    LostLater,
+    /// Gone as soon as the connection was there, though by the kernel's counters, which count all programs, an answer with
+    /// the option came meanwhile: from a server that speaks first.
+    LostAtOnce,
+    /// The answer came without the option.
+    WithoutOption,
+    /// Not answered within that time, in as many connects as were tried.
+    Silence {
+        /// How long each was waited for.
+        limit: Duration,
+        /// How many.
+        connects: u32,
+        /// A plain connect after that.
+        plain_after: AnswerOf,
+    },
+    /// Refused.
+    Refused,
+    /// Something else, in words.
+    Failed(String),
+}
+
+/// What the kernel's connections have shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelEvidence {
+    /// A connect without the option.
+    pub plain: AnswerOf,
+    /// One with it.
+    pub mptcp: MptcpAnswer,
+}
+
+/// Asks the kernel for a plain connection over that path, then for one with MPTCP. See the
+/// [module](super) for what goes over the network. Takes 12 s at most.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes what is open.
+pub async fn ask_kernel(path: &PathToTest) -> KernelEvidence {
+    let plain = try_plain(path).await;
+    let mptcp = match (&plain, mptcp::is_available()) {
+        (AnswerOf::Accepted(_), Ok(())) => ask_for_mptcp(path).await,
+        (AnswerOf::Accepted(_), Err(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            MptcpAnswer::NotAsked("this system has no MPTCP that sockets can ask for".into())
+        }
+        (AnswerOf::Accepted(_), Err(error)) => {
+            MptcpAnswer::NotAsked(format!("this kernel makes no MPTCP sockets: {error}"))
+        }
+        _ => MptcpAnswer::NotAsked("the server cannot be reached by TCP".into()),
+    };
+    KernelEvidence { plain, mptcp }
+}
+
+async fn try_plain(path: &PathToTest) -> AnswerOf {
+    let options = ConnectOptions::bound_to(path.binding.clone());
+    let begin = Instant::now();
+    match timeout(CONNECT, connect(path.server, &options)).await {
+        Ok(Ok(_)) => AnswerOf::Accepted(begin.elapsed()),
+        Ok(Err(error)) => answer_of(&error),
+        Err(_) => AnswerOf::Silence,
+    }
+}
+
+fn answer_of(error: &io::Error) -> AnswerOf {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => AnswerOf::Refused,
+        io::ErrorKind::TimedOut => AnswerOf::Silence,
+        _ => AnswerOf::Failed(error.to_string()),
+    }
+}
+
+async fn ask_for_mptcp(path: &PathToTest) -> MptcpAnswer {
+    let limit = mptcp::fallback_after().saturating_sub(MARGIN);
+    // Twice, since three packets in a row may be lost by chance.
+    for _ in 0..2 {
+        if let Some(answer) = ask_once(path, limit).await {
+            return answer;
+        }
+    }
+    MptcpAnswer::Silence {
+        limit,
+        connects: 2,
+        plain_after: try_plain(path).await,
+    }
+}
+
+async fn ask_once(path: &PathToTest, limit: Duration) -> Option<MptcpAnswer> {
+    let mut options = ConnectOptions::bound_to(path.binding.clone());
+    options.mptcp = true;
+    let before = mptcp::counters();
+    let connected = timeout(limit, connect(path.server, &options)).await.ok()?;
+    Some(match connected {
+        Ok(stream) if is_mptcp(&stream) => did_it_hold(stream).await,
+        Ok(_) => {
+            let after = mptcp::counters();
+            let has_counted = |name| after.get(name) != before.get(name);
+            match () {
+                () if has_counted("MPCapableSYNTXDisabled") => MptcpAnswer::LeftOut,
+                () if has_counted("MPCapableSYNACKRX") => MptcpAnswer::LostAtOnce,
+                () => MptcpAnswer::WithoutOption,
+            }
+        }
+        Err(error) => match answer_of(&error) {
+            AnswerOf::Refused => MptcpAnswer::Refused,
+            AnswerOf::Silence => return None,
+            _ => MptcpAnswer::Failed(error.to_string()),
+        },
+    })
+}
+
+fn is_mptcp(stream: &TcpStream) -> bool {
+    matches!(mptcp::mptcp_info(stream), Ok(Some(_)))
+}
+
+/// An option that is taken out after the handshake shows once data is acknowledged.
+async fn did_it_hold(mut stream: TcpStream) -> MptcpAnswer {
+    if stream.write_all(EMPTY_LINE).await.is_err() {
+        return MptcpAnswer::Negotiated;
+    }
+    let watching = async {
+        loop {
+            match mptcp::mptcp_info(&stream) {
+                Ok(Some(info)) if info.unacked == 0 => return MptcpAnswer::Held,
+                Ok(Some(_)) => sleep(LOOK_EVERY).await,
+                Ok(None) => return MptcpAnswer::LostLater,
+                Err(_) => return MptcpAnswer::Negotiated,
+            }
+        }
+    };
+    let watched = timeout(ACKNOWLEDGEMENT, watching).await;
+    watched.unwrap_or(MptcpAnswer::Negotiated)
+}

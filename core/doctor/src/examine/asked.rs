@@ -1,0 +1,123 @@
+//! What the other end's answers add to a verdict: certainty in both directions.
+
+use serde_json::{Value, json};
+use twinpath::diagnosis::{Certainty, Finding, How, Outcome, Verdict};
+
+use super::{ExaminedPath, traced};
+use crate::listen::Asked;
+use crate::packet::{Mptcp, Piece, ip_header, mptcp_of, options, segment};
+use crate::report::options_in_words;
+
+/// More NOPs than alignment needs.
+const MANY_NOPS: usize = 4;
+
+pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
+    let told = &mut examined.told;
+    for trouble in &asked.troubles {
+        told.evidence.push(format!(
+            "the other end could not be asked everything: {trouble}"
+        ));
+    }
+    let syn = asked
+        .syn
+        .as_deref()
+        .and_then(|it| ip_header(it))
+        .and_then(|(_, tcp)| segment(tcp));
+    if let Some(syn) = syn {
+        let words = options_in_words(syn.options);
+        told.evidence
+            .push(format!("the other end got a SYN with {words}"));
+        let arrived = matches!(
+            mptcp_of(syn.options),
+            Some(Mptcp::Capable { version: 1, .. })
+        );
+        let can_tell = matches!(
+            told.verdict,
+            Verdict::NotNegotiated
+                | Verdict::NotSpoken
+                | Verdict::StrippedBack(_)
+                | Verdict::StrippedOut(_)
+        );
+        match (arrived, told.verdict) {
+            (false, _) if can_tell => {
+                let nops = options(syn.options).filter(|it| *it == Piece::Nop).count();
+                let how = if nops > MANY_NOPS {
+                    How::Nops
+                } else {
+                    How::Removed
+                };
+                (told.verdict, told.certainty) = (Verdict::StrippedOut(how), Certainty::Proven);
+                told.needs.clear();
+                traced::lost_at_the_end(examined, how);
+            }
+            (true, Verdict::NotNegotiated | Verdict::NotSpoken) => {
+                told.verdict = Verdict::StrippedBack(How::Unknown);
+                told.certainty = Certainty::Proven;
+                told.evidence.push(
+                    "it speaks MPTCP, and got the option: its answer lost it on the way back"
+                        .into(),
+                );
+                told.needs.clear();
+            }
+            (true, Verdict::StrippedBack(_)) => told.certainty = Certainty::Proven,
+            _ => {}
+        }
+    }
+    let told = &mut examined.told;
+    if let Some((here, there)) = asked.is_mptcp {
+        let word = |is| if is { "MPTCP" } else { "TCP" };
+        told.evidence.push(format!(
+            "after data in both directions a connection is {} here and {} there",
+            word(here),
+            word(there)
+        ));
+        if told.verdict == Verdict::Works && !(here && there) {
+            (told.verdict, told.certainty) = (Verdict::StrippedLater, Certainty::Proven);
+        }
+    }
+    if let Some(payload) = asked.payload {
+        told.findings.push(match (payload.wrong_there, payload.wrong_here) {
+            (None, None) => Finding::new("payload", "unchanged", "data arrives as it is sent, both ways", Outcome::Works),
+            (there, here) => {
+                let at = |wrong: Option<usize>| wrong.map_or_else(|| "unchanged".into(), |at| format!("changed at byte {at}"));
+                let text = format!(
+                    "something on the way changes data (out: {}, back: {}): MPTCP's checksums would end the option's use, and \
+                     without TLS the data is wrong",
+                    at(there),
+                    at(here)
+                );
+                Finding::new("payload", "changed", text, Outcome::Broken)
+            }
+        });
+    }
+    examined.back.clone_from(&asked.back);
+    if matches!(examined.told.verdict, Verdict::StrippedBack(_)) {
+        if let Some(back) = &mut examined.back {
+            lost_at_this_end(back);
+        }
+    }
+}
+
+/// What no router has seen changed on the way back is changed behind the last that got it whole.
+fn lost_at_this_end(back: &mut Value) {
+    let Some(hops) = back["hops"].as_array() else {
+        return;
+    };
+    let is = |hop: &Value, word| hop["mptcp"] == word;
+    if hops.is_empty() || hops.iter().any(|it| is(it, "changed")) {
+        return;
+    }
+    let last = hops.iter().rev().find(|it| is(it, "as_sent"));
+    let change = json!({
+        "what": "the MPTCP option (30) taken out",
+        "between": {
+            "after": last.map_or(0, |it| it["ttl"].as_u64().unwrap_or_default()),
+            "after_from": last.map_or_else(|| json!([]), |it| it["from"].clone()),
+            "by": hops.len() + 1,
+            "by_from": ["this end"],
+        },
+    });
+    if let Some(changes) = back["changes"].as_array_mut() {
+        changes.push(change);
+    }
+}

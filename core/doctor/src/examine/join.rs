@@ -1,0 +1,152 @@
+//! Whether a second path may join a connection of the first.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use twinpath::diagnosis::{Finding, Outcome, PathToTest, Verdict};
+use twinpath_socket::raw::{Carried, RawPackets};
+use twinpath_socket::{ConnectOptions, connect, mptcp};
+
+use super::ExaminedPath;
+use crate::packet::{Ask, Mptcp, Packet, mptcp_of, understand};
+use crate::probe::{Reply, Tried, ask, random};
+
+/// In which the server's half of the handshake must be in the raw socket's buffer.
+const HANDSHAKE: Duration = Duration::from_millis(500);
+/// In which the server must acknowledge an empty line: joins are refused before that (RFC 8684 §3.2).
+const ESTABLISHED: Duration = Duration::from_millis(1500);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Has every path but the first that works join a connection over that one, by a SYN that is taken back.
+pub(super) async fn join(paths: &[PathToTest], examined: &mut [ExaminedPath]) {
+    for is_v6 in [false, true] {
+        let of_family = |it: &PathToTest| it.server.is_ipv6() == is_v6;
+        let works = |it: &ExaminedPath| it.told.verdict == Verdict::Works;
+        let first = (0..paths.len()).find(|at| of_family(&paths[*at]) && works(&examined[*at]));
+        let Some(first) = first else { continue };
+        let others: Vec<_> = (0..paths.len())
+            .filter(|at| *at != first && of_family(&paths[*at]))
+            // What cannot connect cannot join.
+            .filter(|at| examined[*at].told.connect_time.is_some())
+            .collect();
+        if others.is_empty() {
+            continue;
+        }
+        let (token, _open) = match open(&paths[first]).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                for at in others {
+                    let needs = &mut examined[at].told.needs;
+                    needs.push(format!(
+                        "whether it can join a connection of another path: {error}"
+                    ));
+                }
+                continue;
+            }
+        };
+        for at in others {
+            let tried = try_to_join(&paths[at], token).await;
+            let name = &paths[first].interface;
+            examined[at].told.findings.push(match tried {
+                Ok(tried) => judge(&tried, name),
+                Err(error) => Finding::new(
+                    "join",
+                    "unknown",
+                    format!("a SYN to join a connection over {name} could not be sent: {error}"),
+                    Outcome::Unknown,
+                ),
+            });
+        }
+    }
+}
+
+/// A connection of the kernel, and what names it at the server: from the key in the answer, which the kernel tells nobody.
+async fn open(path: &PathToTest) -> io::Result<(u32, TcpStream)> {
+    let packets = RawPackets::open(&path.binding, path.server)?;
+    let mut options = ConnectOptions::bound_to(path.binding.clone());
+    options.mptcp = true;
+    let limit = mptcp::fallback_after().saturating_sub(Duration::from_millis(400));
+    let connected = timeout(limit, connect(path.server, &options)).await;
+    let mut stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
+    let port = stream.local_addr()?.port();
+    let key = key_of(&packets, port).await?;
+    stream.write_all(b"\r\n").await?;
+    let established = async {
+        while !matches!(mptcp::mptcp_info(&stream), Ok(Some(info)) if info.unacked == 0) {
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    timeout(ESTABLISHED, established)
+        .await
+        .map_err(|_| io::Error::other("the server acknowledged nothing on the first one"))?;
+    let digest = Sha256::digest(key);
+    let token = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    Ok((token, stream))
+}
+
+async fn key_of(packets: &RawPackets, port: u16) -> io::Result<[u8; 8]> {
+    let begin = Instant::now();
+    while let Some(left) = HANDSHAKE.checked_sub(begin.elapsed()) {
+        let Some(arrived) = packets.receive(left).await? else {
+            break;
+        };
+        let is_icmp = arrived.protocol == Carried::Icmp;
+        let Some(Packet::Segment(answer)) = understand(&arrived.bytes, arrived.source, is_icmp)
+        else {
+            continue;
+        };
+        if answer.destination == port && answer.flags.is_syn_ack() {
+            if let Some(Mptcp::Capable { key: Some(key), .. }) = mptcp_of(&answer.options) {
+                return Ok(key);
+            }
+        }
+    }
+    Err(io::Error::other("the server's key was not seen"))
+}
+
+async fn try_to_join(path: &PathToTest, token: u32) -> io::Result<Tried> {
+    let packets = RawPackets::open(&path.binding, path.server)?;
+    let nonce = random()?;
+    let [tried] = ask(&packets, [Ask::Join { token, nonce }]).await?;
+    Ok(tried)
+}
+
+fn judge(tried: &Tried, first: &str) -> Finding {
+    let (state, text, outcome) = match &tried.reply {
+        Some(Reply::SynAck(answer)) => match mptcp_of(&answer.options) {
+            Some(Mptcp::Join { .. }) => (
+                "works",
+                format!("the server lets it join a connection over {first}"),
+                Outcome::Works,
+            ),
+            _ => (
+                "stripped",
+                format!(
+                    "a SYN to join a connection over {first} was answered without the option: it is taken out on this path"
+                ),
+                Outcome::WithoutMptcp,
+            ),
+        },
+        Some(_) => (
+            "refused",
+            format!(
+                "the server, or something before it, refuses to let it join a connection over {first}: as when a load \
+                 balancer sends it to another server"
+            ),
+            Outcome::WithoutMptcp,
+        ),
+        None => (
+            "dropped",
+            format!(
+                "{} SYNs to join a connection over {first} were not answered",
+                tried.sent
+            ),
+            Outcome::WithoutMptcp,
+        ),
+    };
+    Finding::new("join", state, text, outcome)
+}
