@@ -182,7 +182,7 @@ pub fn sentence(told: &PathDiagnosis) -> String {
              without MPTCP"
         ),
         Verdict::SynDropped { fallback } => format!(
-            "Between {from} and {to} packets that ask for MPTCP are dropped: whoever asks waits {} for a plain connection",
+            "Between {from} and {to} packets that ask for MPTCP, or grant it, are dropped: whoever asks waits {} for a plain connection",
             ms(fallback)
         ),
         Verdict::SynRefused => format!(

@@ -59,6 +59,10 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
                 );
                 told.needs.clear();
             }
+            (true, Verdict::SynDropped { .. }) => {
+                told.evidence.push("so SYNs with the option arrive, and answers with it are dropped on the way back".into());
+                told.needs.clear();
+            }
             (true, Verdict::StrippedBack(_)) => told.certainty = Certainty::Proven,
             _ => {}
         }

@@ -35,6 +35,16 @@ pub(super) async fn trace_path(packets: &RawPackets, examined: &mut ExaminedPath
         match trace(packets, Ask::Plain, ROUNDS).await {
             Ok(plain) => {
                 examined.dropped = dropped_between(&with, &plain);
+                if let Some(between) = examined
+                    .dropped
+                    .take_if(|it| Some(it.by) == plain.server_at)
+                {
+                    examined.told.needs.push(format!(
+                        "whether SYNs with the option vanish behind hop {}, the last that got them, or the answers to them on \
+                         the way back: `twinpath doctor --listen` on the server",
+                        between.after
+                    ));
+                }
                 examined.trace = Some(if plain.hops.len() > with.hops.len() {
                     plain
                 } else {

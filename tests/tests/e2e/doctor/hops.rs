@@ -3,7 +3,7 @@
 use twinpath_lab::{CableFaults, StripHow, StripMode};
 use twinpath_tests::{Said, Speaks, Ward, ms};
 
-use super::{ROUTERS, all, changed, ends, only, path, verdict};
+use super::{ROUTERS, all, changed, ends, only, pairs, path, verdict};
 
 const HOWS: [StripHow; 2] = [StripHow::Overwrite, StripHow::Remove];
 const FAMILIES: [bool; 2] = [false, true];
@@ -28,21 +28,18 @@ fn assert_stripped(said: &Said, how: StripHow, between: (u64, u64)) {
 
 #[test]
 fn who_takes_the_option_out_is_named_at_every_hop() {
-    let cells: Vec<_> = FAMILIES
-        .into_iter()
-        .flat_map(|v6| HOWS.map(|how| (v6, how)))
-        .collect();
-    all(Speaks::Mptcp, &cells, |ward, (v6, how)| {
+    let cables: Vec<_> = (0..ROUTERS).collect();
+    let cells = pairs(pairs(FAMILIES, &HOWS), &cables);
+    all(Speaks::Mptcp, &cells, |ward, ((v6, how), cable)| {
         // Behind the last router only the server itself could tell.
-        for cable in 0..ROUTERS {
-            only(ward, cable, |faults| {
-                faults.out.strip = StripMode::Syn;
-                faults.out.how = how;
-            });
-            let said = ward.ask(v6, &["--trace"]);
-            assert_stripped(&said, how, (cable.into(), u64::from(cable) + 1));
-            assert!(ward.chain.cable(cable).meddled() > 0);
-        }
+
+        only(ward, cable, |faults| {
+            faults.out.strip = StripMode::Syn;
+            faults.out.how = how;
+        });
+        let said = ward.ask(v6, &["--trace"]);
+        assert_stripped(&said, how, (cable.into(), u64::from(cable) + 1));
+        assert!(ward.chain.cable(cable).meddled() > 0);
     });
 }
 
@@ -53,8 +50,10 @@ fn rules_of_nftables_and_iptables_are_found_at_every_router() {
         "table inet t { chain c { type filter hook postrouting priority raw; tcp flags syn reset tcp option mptcp; }; }",
         "iptables",
     ];
-    all(Speaks::Mptcp, &rules, |ward, rule| {
-        for router in [1, 2, 3] {
+    all(
+        Speaks::Mptcp,
+        &pairs(rules, &[1, 2, 3]),
+        |ward, (rule, router)| {
             let number = u64::from(router);
             let host = ward.chain.router(router);
             let between = match rule {
@@ -80,28 +79,45 @@ fn rules_of_nftables_and_iptables_are_found_at_every_router() {
             };
             let said = ward.ask(false, &["--trace"]);
             assert_stripped(&said, StripHow::Overwrite, between);
-            ward.nft(router, "flush ruleset");
-        }
-    });
+        },
+    );
 }
 
 #[test]
 fn who_drops_syns_with_the_option_is_named_at_every_hop() {
-    let cells: Vec<_> = (0..=ROUTERS).map(|cable| (cable, cable % 2 == 1)).collect();
+    let cells = pairs(0..=ROUTERS, &FAMILIES);
     all(Speaks::Mptcp, &cells, |ward, (cable, v6)| {
         only(ward, cable, |faults| faults.out.drop = StripMode::Syn);
         let said = ward.ask(v6, &["--trace"]);
         assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
         let path = path(&said);
         assert_eq!(path["fallback_ms"], 3000);
+        let dropped = path["trace"]["dropped"]
+            .as_object()
+            .map(|_| ends(&path["trace"]["dropped"]));
+        // Behind the last router it may as well be the answer that is dropped.
+        let told = (cable < ROUTERS).then_some((cable.into(), u64::from(cable) + 1));
+        assert_eq!(dropped, told, "{said:?}");
         assert_eq!(
-            ends(&path["trace"]["dropped"]),
-            (cable.into(), u64::from(cable) + 1),
-            "{said:?}"
+            path["needs"].to_string().contains("on the way back"),
+            told.is_none()
         );
         assert!(said.took < ms(15_000), "{:?}", said.took);
         let harmed = ward.chain.client().mptcp_mib("MPCapableSYNTXDrop").unwrap();
         assert_eq!(harmed, 0, "the kernel was let drop the option");
+    });
+}
+
+#[test]
+fn answers_that_are_dropped_on_the_way_back_are_blamed_on_no_hop_of_the_way_out() {
+    let cells: Vec<_> = (0..=ROUTERS).collect();
+    all(Speaks::Doctor, &cells, |ward, cable| {
+        only(ward, cable, |faults| faults.back.drop = StripMode::SynAck);
+        let said = ward.ask(false, &["--trace"]);
+        assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
+        assert!(path(&said)["trace"]["dropped"].is_null(), "{said:?}");
+        let evidence = path(&said)["evidence"].to_string();
+        assert!(evidence.contains("dropped on the way back"), "{said:?}");
     });
 }
 

@@ -78,6 +78,14 @@ fn all<T: std::fmt::Debug + Clone + Sync>(
     });
 }
 
+/// Every pair of them.
+fn pairs<A: Copy, B: Copy>(first: impl IntoIterator<Item = A>, second: &[B]) -> Vec<(A, B)> {
+    let first = first.into_iter();
+    first
+        .flat_map(|a| second.iter().map(move |b| (a, *b)))
+        .collect()
+}
+
 /// Has one cable do that, and every other one nothing.
 fn only(ward: &Ward, cable: u8, change: impl Fn(&mut CableFaults)) {
     for number in 0..ward.chain.length() {

@@ -3,30 +3,26 @@
 use twinpath_lab::{StripHow, StripMode};
 use twinpath_tests::{Speaks, Ward};
 
-use super::{ROUTERS, all, changed, only, path, verdict};
+use super::{ROUTERS, all, changed, only, pairs, path, verdict};
 
 #[test]
 fn who_takes_the_option_out_on_the_way_back_is_named_at_every_hop() {
-    let cells = [
-        (false, StripHow::Overwrite),
-        (false, StripHow::Remove),
-        (true, StripHow::Overwrite),
-        (true, StripHow::Remove),
-    ];
-    all(Speaks::Doctor, &cells, |ward, (v6, how)| {
+    let hows = [StripHow::Overwrite, StripHow::Remove];
+    let cables: Vec<_> = (0..=ROUTERS).collect();
+    let cells = pairs(pairs([false, true], &hows), &cables);
+    all(Speaks::Doctor, &cells, |ward, ((v6, how), cable)| {
         // Behind the last router before the client only the client sees it, and knows that it was sent.
-        for cable in 0..=ROUTERS {
-            only(ward, cable, |faults| {
-                faults.back.strip = StripMode::SynAck;
-                faults.back.how = how;
-            });
-            let said = ward.ask(v6, &["--trace"]);
-            assert_eq!(verdict(&said), "stripped_back", "{said:?}");
-            assert_eq!(path(&said)["certainty"], "proven");
-            let from_there = u64::from(ROUTERS - cable);
-            let between = changed(&path(&said)["trace_back"], "MPTCP");
-            assert_eq!(between, Some((from_there, from_there + 1)), "{said:?}");
-        }
+
+        only(ward, cable, |faults| {
+            faults.back.strip = StripMode::SynAck;
+            faults.back.how = how;
+        });
+        let said = ward.ask(v6, &["--trace"]);
+        assert_eq!(verdict(&said), "stripped_back", "{said:?}");
+        assert_eq!(path(&said)["certainty"], "proven");
+        let from_there = u64::from(ROUTERS - cable);
+        let between = changed(&path(&said)["trace_back"], "MPTCP");
+        assert_eq!(between, Some((from_there, from_there + 1)), "{said:?}");
     });
 }
 
@@ -105,29 +101,27 @@ fn data_that_something_changes_is_found_in_each_direction() {
 
 #[test]
 fn who_takes_the_option_out_after_the_handshake_is_named_in_each_direction() {
-    let cells = [(true, false), (false, false), (true, true), (false, true)];
-    all(Speaks::Doctor, &cells, |ward, (is_out, v6)| {
-        for cable in [1, 3] {
-            only(ward, cable, |faults| {
-                let does = if is_out {
-                    &mut faults.out
-                } else {
-                    &mut faults.back
-                };
-                does.strip = StripMode::NonSyn;
-            });
-            let said = ward.ask(v6, &["--trace"]);
-            assert_eq!(
-                (verdict(&said), said.code),
-                ("stripped_later", 1),
-                "{said:?}"
-            );
-            let (trace, after) = match is_out {
-                true => ("trace", u64::from(cable)),
-                false => ("trace_back", u64::from(ROUTERS - cable)),
+    let cells = pairs(pairs([true, false], &[true, false]), &[1, 3]);
+    all(Speaks::Doctor, &cells, |ward, ((is_out, v6), cable)| {
+        only(ward, cable, |faults| {
+            let does = if is_out {
+                &mut faults.out
+            } else {
+                &mut faults.back
             };
-            let between = changed(&path(&said)[trace], "MPTCP");
-            assert_eq!(between, Some((after, after + 1)), "{said:?}");
-        }
+            does.strip = StripMode::NonSyn;
+        });
+        let said = ward.ask(v6, &["--trace"]);
+        assert_eq!(
+            (verdict(&said), said.code),
+            ("stripped_later", 1),
+            "{said:?}"
+        );
+        let (trace, after) = match is_out {
+            true => ("trace", u64::from(cable)),
+            false => ("trace_back", u64::from(ROUTERS - cable)),
+        };
+        let between = changed(&path(&said)[trace], "MPTCP");
+        assert_eq!(between, Some((after, after + 1)), "{said:?}");
     });
 }
