@@ -1,12 +1,13 @@
 package org.twinpath.demo
 
 import java.io.File
-import kotlin.math.abs
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
+import kotlin.time.TimeSource
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
@@ -39,7 +40,7 @@ internal class DemoTest {
 
     private suspend fun await(what: String, condition: Screen.() -> Boolean): Screen = try {
         withTimeout(20.seconds) { demo.screen.first { it.condition() } }
-    } catch (late: kotlinx.coroutines.TimeoutCancellationException) {
+    } catch (late: TimeoutCancellationException) {
         throw AssertionError("not seen: $what; ${demo.screen.value.run { state to log.map { Res.say(it) } }}", late)
     }
 
@@ -69,11 +70,15 @@ internal class DemoTest {
     }
 
     /**
-     * What the chart counted against what went over the link: payload of TCP, with what the kernel repeated. A leg that dies
-     * leaves behind what was in its buffers, counted or not, and repeats some of it: the limit is 128 KiB for each connection.
+     * What went over a link (payload of TCP, with what the kernels repeated) against what the chart counted. A leg that dies
+     * leaves behind what it was given while nobody had noticed: counted, but never on the link. What was on its way, at most a
+     * queue of the lab for each connection, may be on the link twice. Everything else has to agree within a hundredth.
      */
-    private fun isAbout(link: Long, counted: Long, name: String) =
-        assertTrue(abs(link - counted) < 2 * 128 * 1024 + link / 50, "$name: $link on the link, $counted in the chart")
+    private fun isAbout(link: Long, counted: Long, stuck: Long) {
+        val repeated = 2L * 128 * 1024
+        assertTrue(link - counted < repeated + link / 100, "$link on the link, $counted in the chart")
+        assertTrue(counted - link < stuck + link / 100, "$link on the link, $counted in the chart, $stuck stuck")
+    }
 
     private fun payload(link: String) = Lab.order("$link payload").toLong()
 
@@ -88,9 +93,12 @@ internal class DemoTest {
         watcher.cancel()
         val before = demo.screen.first()
         assertEquals(State.Running, before.state)
-        assertEquals(0, before.picture.backup, "cellular has nothing to do while Wi-Fi is good")
+        // A busy machine may be suspected for a moment.
+        assertTrue(before.picture.run { backup < primary / 10 }, "cellular has nothing to do while Wi-Fi is good")
         Lab.order("wifi blackhole")
+        val died = TimeSource.Monotonic.markNow()
         await("failover") { has(Kind.FAILOVER) }
+        val unnoticed = died.elapsedNow()
         flows()
         delay(part)
         Lab.order("wifi heal")
@@ -102,10 +110,13 @@ internal class DemoTest {
         File("../target/screen-dark.svg").writeText(svg(demo.screen.value, Lab.gateway, isNight = true))
         val end = stop()
         end.hasStory()
-        isAbout(payload("wifi") - wifi, end.picture.primary, "Wi-Fi")
-        isAbout(payload("cellular") - cellular, end.picture.backup, "cellular")
+        val stuck = (unnoticed / PACE * PIECE).toLong()
+        isAbout(payload("wifi") - wifi, end.picture.primary, stuck)
+        isAbout(payload("cellular") - cellular, end.picture.backup, 0)
         assertTrue(end.picture.primary > before.picture.primary && end.picture.backup > 0)
-        println("Wi-Fi ${payload("wifi") - wifi} ${end.picture.primary}, cellular ${payload("cellular") - cellular} ${end.picture.backup}, ${end.picture.markers}")
+        println("Wi-Fi: ${payload("wifi") - wifi} on the link, ${end.picture.primary} counted, at most $stuck stuck")
+        println("cellular: ${payload("cellular") - cellular} on the link, ${end.picture.backup} counted")
+        println(end.picture.markers.map { "${it.kind} ${it.stall ?: ""}" })
     }
 
     @Test
@@ -200,9 +211,9 @@ internal class DemoTest {
         demo.allow(1_000_000).join()
         start(Lab.gateway)
         flows()
-        assertEquals(Words(R.string.megabytes, 1.0), await("budget") { budget != null }.budget!!.arguments.last())
+        assertEquals(Words(R.string.megabytes, 1.0), demo.screen.value.budget.arguments.last())
         demo.allow(null).join()
-        await("no limit") { budget?.arguments?.last() == Words(R.string.no_limit) }
+        await("no limit") { budget.arguments.last() == Words(R.string.no_limit) }
         repeat(Demo.LINES) { demo.make(Trouble.DELAY).join() }
         repeat(Demo.LINES) { demo.make(Trouble.NONE).join() }
         assertEquals(Demo.LINES, demo.screen.value.log.size)

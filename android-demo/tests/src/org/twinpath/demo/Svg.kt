@@ -20,7 +20,7 @@ private class Svg(isNight: Boolean) {
         y += 8
         legend()
         chart(screen.picture)
-        screen.budget?.let { text(it, 14f) }
+        text(screen.budget, 14f)
         field(R.string.budget, Res.say(limit(screen.perDay)))
         field(R.string.trouble, Res.say(words(screen.trouble)))
         text(Words(R.string.log), 14f, "soft")
@@ -33,7 +33,7 @@ private class Svg(isNight: Boolean) {
     }
 
     private fun text(words: Words, size: Float, colour: String = "text", bold: Boolean = false) {
-        for (line in Res.say(words).lines().flatMap { wrapped(it, ((WIDTH - 2 * MARGIN) / size * 1.95f).toInt()) }) {
+        for (line in Res.say(words).lines().flatMap { wrapped(it, ((WIDTH - 2 * MARGIN) / size * 2.2f).toInt()) }) {
             y += size * 1.4f
             write(line, MARGIN, y, size, colour, bold = bold)
         }

@@ -51,6 +51,7 @@ class MainActivity : Activity() {
             inputType = InputType.TYPE_CLASS_TEXT or InputType.TYPE_TEXT_VARIATION_URI
             setHint(R.string.server_hint)
             isSingleLine = true
+            minHeight = dp(48)
         }
         service = choice(ServiceType.entries.map { words(it) }).apply { id = R.id.service }
         trouble = troubles()
@@ -140,7 +141,8 @@ class MainActivity : Activity() {
     private fun budgetBar() = SeekBar(this).apply {
         max = BUDGETS.size
         progress = BUDGETS.indexOf(demo.screen.value.perDay?.div(1_000_000)).takeIf { it >= 0 } ?: max
-        minimumHeight = dp(48)
+        // As high as a finger needs; a bar does not heed its minimum.
+        setPadding(paddingLeft, dp(16), paddingRight, dp(16))
         fun say() {
             contentDescription = resources.say(Words(R.string.budget_of, limit(budgetAt(progress))))
         }

@@ -77,7 +77,7 @@ internal fun words(event: TwinpathEvent): Words? = when (event) {
     is Recovered -> Words(R.string.log_recovered, event.stall.inWholeMilliseconds)
     is Failover -> Words(R.string.log_failover, event.stall.inWholeMilliseconds, event.reason)
     is Failback -> Words(R.string.log_failback)
-    is ProtectionChanged -> Words(if (event.protection.isProtected) R.string.is_protected else R.string.log_unprotected)
+    is ProtectionChanged -> Words(if (event.protection.isProtected) R.string.log_protected else R.string.log_unprotected)
     is ModeChanged -> Words(R.string.log_mode, words(event.mode))
     BudgetExhausted -> Words(R.string.log_budget)
     is GoingAway -> Words(R.string.log_going_away, event.within.inWholeSeconds)

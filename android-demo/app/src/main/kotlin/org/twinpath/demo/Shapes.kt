@@ -1,5 +1,7 @@
 package org.twinpath.demo
 
+import kotlin.math.floor
+
 /** What the chart is drawn of, on whatever surface. Colours are those of the resources. */
 sealed interface Shape {
     data class Box(val left: Float, val top: Float, val right: Float, val bottom: Float, val colour: Int) : Shape
@@ -21,10 +23,12 @@ fun shapes(picture: Picture, width: Float, height: Float, text: Float): List<Sha
     val scale = (bottom - top) / maxOf(picture.peak, 1)
     shapes += Shape.Box(0f, bottom, width, bottom + 1, R.color.soft)
     picture.bars.forEachIndexed { place, bar ->
-        val left = place * step
+        // Of whole pixels, so that no seam shows between them.
+        val left = floor(place * step)
+        val right = floor((place + 1) * step)
         val middle = bottom - bar.primary * scale
-        if (bar.primary > 0) shapes += Shape.Box(left, middle, left + step, bottom, R.color.wifi)
-        if (bar.backup > 0) shapes += Shape.Box(left, middle - bar.backup * scale, left + step, middle, R.color.cellular)
+        if (bar.primary > 0) shapes += Shape.Box(left, middle, right, bottom, R.color.wifi)
+        if (bar.backup > 0) shapes += Shape.Box(left, middle - bar.backup * scale, right, middle, R.color.cellular)
     }
     val taken = FloatArray(ROWS) { -1f }
     picture.markers.forEach { marker ->

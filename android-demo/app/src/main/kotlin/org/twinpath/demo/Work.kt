@@ -174,9 +174,9 @@ private suspend fun every(pace: Duration, what: suspend CoroutineScope.() -> Uni
 
 /** Half a bucket of the chart, so that none is passed over. */
 private val TICK = Chart.BUCKET / 2
-private const val PIECE = 16 * 1024
+internal const val PIECE = 16 * 1024
 /** 6.5 Mbit/s each way: a good video call. Without it, the stream would fill every queue, and spend the budget in seconds. */
-private val PACE = 20.milliseconds
+internal val PACE = 20.milliseconds
 private const val ECHO = 64
 private val ECHO_PACE = 100.milliseconds
 private val REQUEST_PACE = 250.milliseconds
