@@ -97,6 +97,15 @@ internal class ChartTest {
     }
 
     @Test
+    fun `labels of failovers and failbacks have a place however many hedges there are`() {
+        repeat(200) { chart.mark("a", Kind.HEDGE, null, 20.seconds + (it * 10).milliseconds) }
+        chart.mark("a", Kind.FAILOVER, 100.milliseconds, 22.seconds)
+        chart.mark("a", Kind.FAILBACK, null, 23.seconds)
+        val labels = shapes(chart.picture(), 300f, 200f, 12f).filterIsInstance<Shape.Label>().map { it.words.id }
+        assertTrue(labels.containsAll(listOf(R.string.failover_after, R.string.failback)))
+    }
+
+    @Test
     fun `everything is drawn inside of the surface, also with more markers than labels have place`() {
         repeat(40) { second ->
             chart.count("a", Role.PRIMARY, second * 1000L, second.seconds)

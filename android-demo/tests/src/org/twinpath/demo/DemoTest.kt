@@ -167,6 +167,14 @@ internal class DemoTest {
     }
 
     @Test
+    fun `what a web server refuses is said, and asked for again`() = inLab {
+        start("${Lab.http}status?code=404&times=9")
+        val said = await("refusals") { log.count { "HTTP 404" in Res.say(it) } > 1 }
+        assertEquals(State.Running, said.state)
+        stop()
+    }
+
+    @Test
     fun `nothing runs once it is stopped, and it can be started again`() = inLab {
         repeat(2) {
             start(Lab.gateway)

@@ -215,7 +215,7 @@ internal class Demo(private val connector: (TwinpathOptions.() -> Unit) -> Twinp
         now.value = now.value.copy(echo = Words(R.string.echo, delay.inWholeMilliseconds, worstEcho.inWholeMilliseconds))
     }
 
-    override fun failed(error: TwinpathException) = note(Words(R.string.log_failed, error.kind.name))
+    override fun failed(why: String) = note(Words(R.string.log_failed, why))
 
     /** The log has no addresses and no names of hosts, for it can be shared. */
     private fun note(words: Words) {

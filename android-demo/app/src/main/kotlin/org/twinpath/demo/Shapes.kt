@@ -30,8 +30,9 @@ fun shapes(picture: Picture, width: Float, height: Float, text: Float): List<Sha
         if (bar.primary > 0) shapes += Shape.Box(left, middle, right, bottom, R.color.wifi)
         if (bar.backup > 0) shapes += Shape.Box(left, middle - bar.backup * scale, right, middle, R.color.cellular)
     }
-    val taken = FloatArray(ROWS) { -1f }
-    picture.markers.forEach { marker ->
+    val rows = List(ROWS) { mutableListOf<ClosedFloatingPointRange<Float>>() }
+    // Hedges are many on a restless path: the others choose their places first.
+    picture.markers.sortedBy { it.kind == Picture.Kind.HEDGE }.forEach { marker ->
         val x = width * (1 - ((picture.end - marker.at) / Chart.WINDOW).toFloat())
         val colour = when (marker.kind) {
             Picture.Kind.HEDGE -> R.color.soft
@@ -40,12 +41,12 @@ fun shapes(picture: Picture, width: Float, height: Float, text: Float): List<Sha
         }
         val long = text * LETTERS
         val isAtEnd = x + long > width
-        val (from, to) = if (isAtEnd) x - long to x else x to x + long
+        val needed = if (isAtEnd) x - long..x else x..x + long
         // A label without a place is left out: the line stays, and the log tells.
-        val place = taken.indexOfFirst { it < from }
+        val place = rows.indexOfFirst { row -> row.none { it.start < needed.endInclusive && needed.start < it.endInclusive } }
         shapes += Shape.Line(x, if (place < 0) top else row * (place + 0.4f), bottom, colour)
         if (place >= 0) {
-            taken[place] = to
+            rows[place] += needed
             val gap = if (isAtEnd) -text / 4 else text / 4
             shapes += Shape.Label(x + gap, row * (place + 1), words(marker), colour, isAtEnd)
         }

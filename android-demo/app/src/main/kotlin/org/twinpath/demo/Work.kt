@@ -48,7 +48,7 @@ internal interface Desk {
     fun echoed(delay: Duration)
 
     /** Something failed that is tried again. */
-    fun failed(error: TwinpathException)
+    fun failed(why: String)
 }
 
 /** Towards a gateway before an echo service: a stream and small messages, each on a connection of its own. */
@@ -120,6 +120,10 @@ private suspend fun TwinpathHttpClient.download(url: String, name: String, desk:
     get(url).use { answer ->
         desk.running()
         answer.watched(name, desk) { withContext(Dispatchers.Default) { while (answer.read() != null) continue } }
+        if (answer.status >= REFUSED) {
+            desk.failed("HTTP ${answer.status}")
+            delay(AFTER_FAILURE)
+        }
     }
 
 private suspend fun TwinpathHttpClient.probe(url: String, name: String, desk: Desk) {
@@ -155,7 +159,7 @@ private suspend fun repeating(desk: Desk, pace: Duration, request: suspend (Int)
         try {
             request(++number)
         } catch (failed: TwinpathException) {
-            desk.failed(failed)
+            desk.failed(failed.kind.name)
             delay(AFTER_FAILURE)
         }
     }
@@ -184,3 +188,4 @@ private val PROBE_PACE = 500.milliseconds
 private val AFTER_FAILURE = 1.seconds
 private val GRACE = 2.seconds
 private const val PARTIAL = 206
+private const val REFUSED = 400
