@@ -30,10 +30,10 @@ const FOLDER: &str = "TWINPATH_LAB_FOLDER";
 ///   `TWINPATH_LAB_BEHIND`: the same behind a gateway of its own; `TWINPATH_LAB_ROOT`: a file with the
 ///   root to trust
 /// * `TWINPATH_LAB`: a Unix socket that takes one order per line, and answers with a line each:
-///   `wifi|cellular blackhole|heal|down|up|reset`, `wifi|cellular payload` (bytes of TCP payload so far), `hash SEED SIZE`
-///   (of a file of the web server), `applied QUERY` (how often the web server did that), `rust stall` and
-///   `rust download SIZE` (how long the Rust client's longest echo took when Wi-Fi fell silent, and its download over the
-///   loopback, in microseconds)
+///   `wifi|cellular blackhole|heal|down|up|reset`, `wifi|cellular payload` (bytes of TCP payload put on the link so far),
+///   `wifi|cellular delivered` (bytes of TCP payload that arrived over it), `hash SEED SIZE` (of a file of the web server),
+///   `applied QUERY` (how often the web server did that), `rust stall` and `rust download SIZE` (how long the Rust client's
+///   longest echo took when Wi-Fi fell silent, and its download over the loopback, in microseconds)
 /// * `TWINPATH_LAB_LOOPBACK`: a gateway on the client's own loopback, whose service takes a number of 8 bytes, sends as
 ///   many bytes, and takes whatever comes (with the largest number, it sends that back)
 ///
@@ -155,6 +155,11 @@ impl Desk {
                 link.inject_rst(End::Client);
             }
             "payload" => return Some(link.counters().payload_offered().to_string()),
+            "delivered" => {
+                let counters = link.counters();
+                let bytes = counters.up.delivered.tcp_payload + counters.down.delivered.tcp_payload;
+                return Some(bytes.to_string());
+            }
             _ => return None,
         }
         Some("done".to_owned())
