@@ -26,7 +26,7 @@ internal class DemoTest {
     private val demo = Demo { options -> TwinpathConnector(options) }
 
     /** How long each part of the story takes at least; longer for a picture to show. */
-    private val part = Integer.getInteger("twinpath.part", 1).seconds
+    private val part = Integer.getInteger("twinpath.part", 0).seconds
 
     private fun inLab(test: suspend CoroutineScope.() -> Unit) {
         try {

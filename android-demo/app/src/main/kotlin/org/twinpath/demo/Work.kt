@@ -11,6 +11,7 @@ import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 import kotlinx.coroutines.withTimeoutOrNull
@@ -70,11 +71,13 @@ internal suspend fun TwinpathConnector.workThroughGateway(host: String, port: In
         }
     } finally {
         withContext(NonCancellable) {
-            open.forEach { (name, connection) ->
-                connection.end()
-                desk.carried(name, connection.totals(), isLast = true)
-                connection.close()
-            }
+            open.map { (name, connection) ->
+                launch {
+                    connection.end()
+                    desk.carried(name, connection.totals(), isLast = true)
+                    connection.close()
+                }
+            }.joinAll()
         }
     }
 }
