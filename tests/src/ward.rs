@@ -103,12 +103,11 @@ impl Ward {
         self.run(&line)
     }
 
-    /// The same as a user who may do nothing that others may not.
+    /// The same without any privilege.
     #[must_use]
-    pub fn ask_as_nobody(&self, v6: bool, arguments: &[&str]) -> Said {
+    pub fn ask_unprivileged(&self, v6: bool, arguments: &[&str]) -> Said {
         let server = self.server(v6);
         let mut command = self.chain.client().command("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
         command.args(["--bounding-set=-all", "--inh-caps=-all"]);
         command
             .arg(binary())

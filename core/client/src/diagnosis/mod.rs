@@ -46,7 +46,7 @@ use crate::error::ConnectError;
 ///
 /// # Errors
 ///
-/// [`ConnectError::Interfaces`] if they cannot be listed or one of those named does not exist. That
+/// [`ConnectError::Interface`] if they cannot be listed or one of those named does not exist. That
 /// nothing could be reached is a verdict, not an error.
 ///
 /// # Cancel safety

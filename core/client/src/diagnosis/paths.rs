@@ -44,7 +44,7 @@ pub async fn paths_to(
 ) -> Result<(Vec<PathToTest>, Diagnosis), ConnectError> {
     let mut diagnosis = Diagnosis::new(target.to_string());
     let mut paths = Vec::new();
-    for interface in chosen(named)? {
+    for interface in chosen(named, target)? {
         let name = &interface.name;
         if !interface.up || interface.addresses.is_empty() {
             diagnosis.notes.push(format!(
@@ -96,8 +96,12 @@ pub async fn paths_to(
     Ok((paths, diagnosis))
 }
 
-fn chosen(named: &[String]) -> Result<Vec<Interface>, ConnectError> {
+fn chosen(named: &[String], target: &Target) -> Result<Vec<Interface>, ConnectError> {
     let all = interfaces()?;
+    if named.is_empty() && is_this_machine(target) {
+        let loops = |it: &Interface| it.kind == InterfaceKind::Loopback && it.up;
+        return Ok(all.into_iter().filter(loops).collect());
+    }
     if named.is_empty() {
         return Ok(all.into_iter().filter(Interface::is_usable).collect());
     }
@@ -114,9 +118,17 @@ fn chosen(named: &[String]) -> Result<Vec<Interface>, ConnectError> {
         .collect()
 }
 
+fn is_this_machine(target: &Target) -> bool {
+    let address = target.host().parse::<IpAddr>();
+    address.map_or_else(|_| target.host() == "localhost", |it| it.is_loopback())
+}
+
 /// Why an interface cannot reach an address of that family at all.
 fn why_not(interface: &Interface, server: &SocketAddr) -> Option<&'static str> {
     let is_v6 = server.is_ipv6();
+    if server.ip().is_loopback() && interface.kind != InterfaceKind::Loopback {
+        return Some("that is this machine itself");
+    }
     let is_of_use = |it: &&IpAddr| match it {
         IpAddr::V4(_) => !is_v6,
         IpAddr::V6(v6) => is_v6 && (!v6.is_unicast_link_local() || is_link_local(server)),

@@ -31,7 +31,7 @@ fn a_clean_path_that_loses_two_in_a_hundred_is_never_called_stripped() {
             let said = match run % 10 {
                 0 => ward.ask(v6, &["--trace"]),
                 1..=4 => ward.ask(v6, &[]),
-                _ => ward.ask_as_nobody(v6, &[]),
+                _ => ward.ask_unprivileged(v6, &[]),
             };
             assert_eq!(
                 verdict(&said),

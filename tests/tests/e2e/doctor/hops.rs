@@ -84,41 +84,35 @@ fn rules_of_nftables_and_iptables_are_found_at_every_router() {
 }
 
 #[test]
-fn who_drops_syns_with_the_option_is_named_at_every_hop() {
-    let cells = pairs(0..=ROUTERS, &FAMILIES);
-    all(Speaks::Mptcp, &cells, |ward, (cable, v6)| {
-        only(ward, cable, |faults| faults.out.drop = StripMode::Syn);
-        let said = ward.ask(v6, &["--trace"]);
-        assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
-        let path = path(&said);
-        assert_eq!(path["fallback_ms"], 3000);
-        let dropped = path["trace"]["dropped"]
-            .as_object()
-            .map(|_| ends(&path["trace"]["dropped"]));
-        // Behind the last router it may as well be the answer that is dropped.
-        let told = (cable < ROUTERS).then_some((cable.into(), u64::from(cable) + 1));
-        assert_eq!(dropped, told, "{said:?}");
-        assert_eq!(
-            path["needs"].to_string().contains("on the way back"),
-            told.is_none()
-        );
-        assert!(said.took < ms(15_000), "{:?}", said.took);
-        let harmed = ward.chain.client().mptcp_mib("MPCapableSYNTXDrop").unwrap();
-        assert_eq!(harmed, 0, "the kernel was let drop the option");
-    });
-}
-
-#[test]
-fn answers_that_are_dropped_on_the_way_back_are_blamed_on_no_hop_of_the_way_out() {
-    let cells: Vec<_> = (0..=ROUTERS).collect();
-    all(Speaks::Doctor, &cells, |ward, cable| {
-        only(ward, cable, |faults| faults.back.drop = StripMode::SynAck);
-        let said = ward.ask(false, &["--trace"]);
-        assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
-        assert!(path(&said)["trace"]["dropped"].is_null(), "{said:?}");
-        let evidence = path(&said)["evidence"].to_string();
-        assert!(evidence.contains("dropped on the way back"), "{said:?}");
-    });
+fn who_drops_syns_is_named_at_every_hop_and_for_dropped_answers_no_hop_of_the_way_out_is() {
+    let ways = pairs([true, false], &FAMILIES);
+    let cables: Vec<_> = (0..=ROUTERS).collect();
+    all(
+        Speaks::Doctor,
+        &pairs(ways, &cables),
+        |ward, ((is_out, v6), cable)| {
+            only(ward, cable, |faults| match is_out {
+                true => faults.out.drop = StripMode::Syn,
+                false => faults.back.drop = StripMode::SynAck,
+            });
+            let said = ward.ask(v6, &["--trace"]);
+            assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
+            let path = path(&said);
+            assert_eq!(path["fallback_ms"], 3000);
+            let dropped = &path["trace"]["dropped"];
+            // Behind the last router it may as well be the answer that is dropped.
+            let told = (is_out && cable < ROUTERS).then_some((cable.into(), u64::from(cable) + 1));
+            assert_eq!(dropped.as_object().map(|_| ends(dropped)), told, "{said:?}");
+            let word = if is_out {
+                "behind hop"
+            } else {
+                "so SYNs with the option arrive"
+            };
+            assert_eq!(path.to_string().contains(word), told.is_none(), "{said:?}");
+            let harmed = ward.chain.client().mptcp_mib("MPCapableSYNTXDrop").unwrap();
+            assert_eq!(harmed, 0, "the kernel was let drop the option");
+        },
+    );
 }
 
 #[test]

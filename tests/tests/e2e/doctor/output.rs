@@ -101,13 +101,11 @@ fn a_nat_that_forgets_idle_connections_is_found() {
     let Some(ward) = Ward::new(2, Speaks::Mptcp) else {
         return;
     };
-    let kept = ward.ask_as_nobody(false, &["--idle", "3"]);
     let idle = |said: &twinpath_tests::Said| {
         let findings = path(said)["findings"].as_array().unwrap();
         let idle = findings.iter().find(|it| it["topic"] == "idle").unwrap();
         idle["state"].as_str().unwrap().to_owned()
     };
-    assert_eq!(idle(&kept), "kept", "{kept:?}");
     ward.nft(
         1,
         "table ip t {
@@ -121,7 +119,9 @@ fn a_nat_that_forgets_idle_connections_is_found() {
     router
         .sysctl("netfilter/nf_conntrack_tcp_timeout_established", "3")
         .unwrap();
-    let forgotten = ward.ask_as_nobody(false, &["--idle", "6"]);
+    let kept = ward.ask_unprivileged(true, &["--idle", "3"]);
+    assert_eq!(idle(&kept), "kept", "{kept:?}");
+    let forgotten = ward.ask_unprivileged(false, &["--idle", "6"]);
     assert_eq!(idle(&forgotten), "forgotten", "{forgotten:?}");
     let text = path(&forgotten)["findings"].to_string();
     assert!(

@@ -28,24 +28,23 @@ fn who_takes_the_option_out_on_the_way_back_is_named_at_every_hop() {
 
 #[test]
 fn what_is_lost_behind_the_last_router_is_proven() {
-    let Some(ward) = Ward::new(ROUTERS, Speaks::Doctor) else {
-        return;
-    };
-    for (how, word) in [(StripHow::Overwrite, "nops"), (StripHow::Remove, "removed")] {
-        only(&ward, ROUTERS, |faults| {
+    let cells = [(StripHow::Overwrite, "nops"), (StripHow::Remove, "removed")];
+    all(Speaks::Doctor, &cells, |ward, (how, word)| {
+        only(ward, ROUTERS, |faults| {
             faults.out.strip = StripMode::Syn;
             faults.out.how = how;
         });
         let said = ward.ask(false, &["--trace"]);
+        let path = path(&said);
         assert_eq!(
-            (verdict(&said), path(&said)["how"].as_str()),
+            (verdict(&said), path["how"].as_str()),
             ("stripped_out", Some(word)),
             "{said:?}"
         );
-        let between = changed(&path(&said)["trace"], "MPTCP");
+        assert_eq!(path["certainty"], "proven");
+        let between = changed(&path["trace"], "MPTCP");
         assert_eq!(between, Some((ROUTERS.into(), u64::from(ROUTERS) + 1)));
-        assert_eq!(path(&said)["certainty"], "proven");
-    }
+    });
 }
 
 #[test]

@@ -7,14 +7,11 @@ use super::{ROUTERS, all, only, path, verdict};
 
 #[test]
 fn a_path_that_lets_everything_through_is_said_to_with_and_without_privilege() {
-    let Some(ward) = Ward::new(ROUTERS, Speaks::Mptcp) else {
-        return;
-    };
-    for v6 in [false, true] {
+    all(Speaks::Mptcp, &[false, true], |ward, v6| {
         for said in [
             ward.ask(v6, &[]),
             ward.ask(v6, &["--trace"]),
-            ward.ask_as_nobody(v6, &[]),
+            ward.ask_unprivileged(v6, &[]),
         ] {
             assert_eq!((verdict(&said), said.code), ("works", 0), "{said:?}");
             assert_eq!(path(&said)["certainty"], "proven");
@@ -25,7 +22,7 @@ fn a_path_that_lets_everything_through_is_said_to_with_and_without_privilege() {
             );
             assert!(summary.ends_with("cellular half not tested"), "{summary}");
         }
-    }
+    });
 }
 
 #[test]
@@ -39,7 +36,7 @@ fn a_server_of_tcp_alone_is_told_from_a_path_that_strips() {
     let said = ward.ask(false, &[]);
     assert_eq!(verdict(&said), "not_negotiated", "{said:?}");
     assert!(said.json.to_string().contains("--trace"));
-    let said = ward.ask_as_nobody(false, &[]);
+    let said = ward.ask_unprivileged(false, &[]);
     assert_eq!(verdict(&said), "not_negotiated", "{said:?}");
     assert!(said.json.to_string().contains("CAP_NET_RAW"));
 }
@@ -85,7 +82,7 @@ fn an_option_taken_out_after_the_handshake_is_told_with_and_without_privilege() 
             };
             does.strip = StripMode::NonSyn;
         });
-        for said in [ward.ask(false, &[]), ward.ask_as_nobody(false, &[])] {
+        for said in [ward.ask(false, &[]), ward.ask_unprivileged(false, &[])] {
             assert_eq!(
                 (verdict(&said), said.code),
                 ("stripped_later", 1),
@@ -102,7 +99,7 @@ fn dropped_syns_are_found_without_privilege_and_without_harm() {
         return;
     };
     only(&ward, 2, |faults| faults.out.drop = StripMode::Syn);
-    let said = ward.ask_as_nobody(false, &[]);
+    let said = ward.ask_unprivileged(false, &[]);
     assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
     for counter in ["MPCapableSYNTXDrop", "Blackhole", "MPCapableSYNTXDisabled"] {
         assert_eq!(
@@ -113,7 +110,7 @@ fn dropped_syns_are_found_without_privilege_and_without_harm() {
     }
     // The next program is no worse off for it.
     only(&ward, 2, |_| ());
-    assert_eq!(verdict(&ward.ask_as_nobody(false, &[])), "works");
+    assert_eq!(verdict(&ward.ask_unprivileged(false, &[])), "works");
 }
 
 #[test]
@@ -122,7 +119,7 @@ fn what_refuses_the_option_is_told() {
         return;
     };
     only(&ward, 2, |faults| faults.out.refuse = true);
-    for said in [ward.ask(false, &[]), ward.ask_as_nobody(false, &[])] {
+    for said in [ward.ask(false, &[]), ward.ask_unprivileged(false, &[])] {
         assert_eq!((verdict(&said), said.code), ("syn_refused", 2), "{said:?}");
     }
 }
@@ -132,11 +129,11 @@ fn a_server_out_of_reach_and_a_closed_port_are_told() {
     let Some(ward) = Ward::new(ROUTERS, Speaks::Nothing) else {
         return;
     };
-    for said in [ward.ask(true, &[]), ward.ask_as_nobody(true, &[])] {
+    for said in [ward.ask(true, &[]), ward.ask_unprivileged(true, &[])] {
         assert_eq!((verdict(&said), said.code), ("closed", 2), "{said:?}");
     }
     only(&ward, 2, |faults| faults.out.loss = 1.0);
-    for said in [ward.ask(false, &[]), ward.ask_as_nobody(false, &[])] {
+    for said in [ward.ask(false, &[]), ward.ask_unprivileged(false, &[])] {
         assert_eq!((verdict(&said), said.code), ("unreachable", 2), "{said:?}");
         assert!(said.took < ms(5_000), "{:?}", said.took);
     }
@@ -157,7 +154,7 @@ fn a_kernel_that_leaves_the_option_out_is_told_and_how_to_change_that() {
     });
     connecting.unwrap().unwrap();
     only(&ward, 2, |_| ());
-    let said = ward.ask_as_nobody(false, &[]);
+    let said = ward.ask_unprivileged(false, &[]);
     assert_eq!((verdict(&said), said.code), ("unknown", 3), "{said:?}");
     assert!(
         said.json.to_string().contains("blackhole_timeout"),
@@ -167,4 +164,17 @@ fn a_kernel_that_leaves_the_option_out_is_told_and_how_to_change_that() {
     let said = ward.ask(false, &[]);
     assert_eq!(verdict(&said), "works", "{said:?}");
     assert_eq!(path(&said)["certainty"], "likely");
+}
+
+#[test]
+fn a_server_on_this_machine_is_reached_over_the_loopback_interface() {
+    let Some(ward) = Ward::new(0, Speaks::Nothing) else {
+        return;
+    };
+    twinpath_tests::serve_mptcp(ward.chain.client(), 8443);
+    for server in ["127.0.0.1:8443", "[::1]:8443"] {
+        let said = ward.run(&["doctor", server, "--json"]);
+        assert_eq!((verdict(&said), said.code), ("works", 0), "{said:?}");
+        assert_eq!(path(&said)["interface"], "lo");
+    }
 }
