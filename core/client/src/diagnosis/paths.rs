@@ -120,7 +120,7 @@ fn chosen(named: &[String], target: &Target) -> Result<Vec<Interface>, ConnectEr
 
 fn is_this_machine(target: &Target) -> bool {
     let address = target.host().parse::<IpAddr>();
-    address.map_or(target.host() == "localhost", |it| it.is_loopback())
+    address.map_or_else(|_| target.host() == "localhost", |it| it.is_loopback())
 }
 
 /// Why an interface cannot reach an address of that family at all.
