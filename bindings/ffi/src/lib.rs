@@ -19,6 +19,8 @@
 mod block;
 mod connection;
 mod connector;
+#[cfg(feature = "diagnosis")]
+mod diagnosis;
 mod error;
 mod events;
 #[cfg(feature = "faults")]
@@ -38,6 +40,8 @@ mod wait;
 pub use block::Block;
 pub use connection::Connection;
 pub use connector::{Budget, Connector, Hooks};
+#[cfg(feature = "diagnosis")]
+pub use diagnosis::diagnose;
 pub use error::{Failure, Interruption, Kind};
 pub use events::{Event, Events};
 #[cfg(feature = "faults")]

@@ -29,11 +29,7 @@ public final class TwinpathConnector: Sendable {
 
     /// Connects. When the task is cancelled, nothing stays open.
     public func connect(to host: String, port: Int) async throws -> TwinpathConnection {
-        guard (1...65535).contains(port) else {
-            throw TwinpathError(.invalidInput, "a port is from 1 to 65535, not \(port)")
-        }
-        let isBare = host.contains(":") && !host.hasPrefix("[")
-        let target = isBare ? "[\(host)]:\(port)" : "\(host):\(port)"
+        let target = try target(host, port)
         let core = core
         return TwinpathConnection(try await cancellable { try await core.connect(target: target, cancellation: $0) })
     }
@@ -76,4 +72,13 @@ public final class TwinpathConnector: Sendable {
     public func setDataSaving(_ isSaving: Bool) throws {
         try translated { try core.setDataSaving(dataSaving: isSaving) }
     }
+}
+
+/// As the library has it.
+func target(_ host: String, _ port: Int) throws -> String {
+    guard (1...65535).contains(port) else {
+        throw TwinpathError(.invalidInput, "a port is from 1 to 65535, not \(port)")
+    }
+    let isBare = host.contains(":") && !host.hasPrefix("[")
+    return isBare ? "[\(host)]:\(port)" : "\(host):\(port)"
 }

@@ -23,6 +23,16 @@ public enum TwinpathLibrary {
     public static func setProxyMandated(_ isMandated: Bool) throws {
         try translated { try TwinpathCore.setProxyMandated(isMandated: isMandated) }
     }
+
+    /// Tests whether the networks that the device is in let Multipath TCP through to a server, over these interfaces or over all
+    /// that can be used; within 12 s. The answer is JSON, the same that `twinpath doctor --json` has (`core/doctor/SCHEMA.md`),
+    /// for whoever supports the app. It has addresses in it. That nothing could be reached is an answer as well.
+    public static func diagnose(host: String, port: Int, interfaces: [String] = []) async throws -> String {
+        let target = try target(host, port)
+        return try await cancellable {
+            try await TwinpathCore.diagnose(target: target, interfaces: interfaces, cancellation: $0)
+        }
+    }
 }
 
 private final class Forward: LogSink {

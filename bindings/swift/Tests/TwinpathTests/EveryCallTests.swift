@@ -4,6 +4,21 @@ import XCTest
 
 /// What an app can set and see and no other test has to do with; `bindings/api/used` says whether something is missing.
 final class EveryCallTests: LabTestCase {
+    func testADiagnosisTellsOfEachPath() async throws {
+        let json = try await TwinpathLibrary.diagnose(host: Lab.gatewayHost, port: Lab.gatewayPort)
+        let told = try XCTUnwrap(JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+        XCTAssertEqual(told["v"] as? Int, 1)
+        let paths = try XCTUnwrap(told["paths"] as? [[String: Any]])
+        XCTAssertEqual(Set(paths.compactMap { $0["interface"] as? String }), ["wlan0", "wwan0"])
+        // The gateway speaks MPTCP, and nothing in the lab takes it out.
+        for path in paths { XCTAssertEqual(path["verdict"] as? String, "works", json) }
+        let missing = await failure {
+            try await TwinpathLibrary.diagnose(
+                host: Lab.gatewayHost, port: Lab.gatewayPort, interfaces: ["nowhere0"])
+        }
+        XCTAssertTrue(missing?.message.contains("nowhere0") == true, "\(String(describing: missing))")
+    }
+
     func testAHostMayBeAnExceptionAndAMandateDisobeyed() async throws {
         try TwinpathLibrary.setProxyMandated(true)
         defer { try? TwinpathLibrary.setProxyMandated(false) }

@@ -39,8 +39,7 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
      * @throws TwinpathException what was tried, and what to do.
      */
     public suspend fun connect(host: String, port: Int): TwinpathConnection {
-        require(port in 1..65535) { "a port is from 1 to 65535, not $port" }
-        val target = if (':' in host && !host.startsWith('[')) "[$host]:$port" else "$host:$port"
+        val target = target(host, port)
         return TwinpathConnection(translated { ffi.connect(target, null) })
     }
 
@@ -83,4 +82,10 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
         onClose()
         ffi.close()
     }
+}
+
+/** As the library has it. */
+internal fun target(host: String, port: Int): String {
+    require(port in 1..65535) { "a port is from 1 to 65535, not $port" }
+    return if (':' in host && !host.startsWith('[')) "[$host]:$port" else "$host:$port"
 }

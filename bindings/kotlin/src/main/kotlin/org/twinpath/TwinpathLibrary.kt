@@ -50,4 +50,16 @@ public object TwinpathLibrary {
     public fun setProxyMandated(isMandated: Boolean) {
         translated { org.twinpath.ffi.setProxyMandated(isMandated) }
     }
+
+    /**
+     * Tests whether the networks that the device is in let Multipath TCP through to a server, over these interfaces or over all
+     * that can be used; within 12 s. The answer is JSON, the same that `twinpath doctor --json` has (`core/doctor/SCHEMA.md`), for
+     * whoever supports the app. It has addresses in it.
+     *
+     * @throws TwinpathException if the interfaces cannot be listed; that nothing could be reached is an answer.
+     */
+    public suspend fun diagnose(host: String, port: Int, interfaces: List<String> = emptyList()): String {
+        val target = target(host, port)
+        return translated { org.twinpath.ffi.diagnose(target, interfaces, null) }
+    }
 }

@@ -31,6 +31,17 @@ internal class EveryCallTest {
         }
 
     @Test
+    fun `a diagnosis tells of each path`() = inLab {
+        val json = TwinpathLibrary.diagnose(Lab.gatewayHost, Lab.gatewayPort)
+        assertTrue(json.startsWith("{") && "\"v\":1" in json, json)
+        for (name in listOf("wlan0", "wwan0")) assertTrue("\"interface\":\"$name\"" in json, json)
+        // The gateway speaks MPTCP, and nothing in the lab takes it out.
+        assertEquals(2, json.split("\"verdict\":\"works\"").size - 1, json)
+        val missing = failure { TwinpathLibrary.diagnose(Lab.gatewayHost, Lab.gatewayPort, listOf("nowhere0")) }
+        assertTrue("nowhere0" in missing.message.orEmpty(), "$missing")
+    }
+
+    @Test
     fun `a host may be an exception and a mandate disobeyed`() = inLab {
         TwinpathLibrary.setProxyMandated(true)
         try {
