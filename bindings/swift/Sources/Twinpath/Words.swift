@@ -14,7 +14,7 @@ public enum ServiceType: Sendable, Hashable, CaseIterable {
     case handover
     /// For the lowest delay: spends some cellular.
     case interactive
-    /// Both paths for bandwidth.
+    /// Both paths for bandwidth, some day: so far sessions take it for `interactive`, and requests for `handover`.
     case aggregate
 }
 

@@ -19,7 +19,7 @@ public enum class ServiceType {
     HANDOVER,
     /** For the lowest delay: spends some cellular. */
     INTERACTIVE,
-    /** Both paths for bandwidth. */
+    /** Both paths for bandwidth, some day: so far sessions take it for [INTERACTIVE], and requests for [HANDOVER]. */
     AGGREGATE,
 }
 
