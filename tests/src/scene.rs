@@ -114,19 +114,34 @@ impl SceneBuilder {
     {
         start_logging();
         let _watchdog = Watchdog::start();
+        let Some(scene) = self.set() else {
+            return;
+        };
+        let scene = &scene;
+        let played = scene
+            .world
+            .client()
+            .run(move || async move { timeout(LIMIT, act(scene)).await });
+        assert!(
+            played.unwrap().is_ok(),
+            "the test took longer than {LIMIT:?}"
+        );
+    }
+
+    /// The scene, and the gateway started; nothing where there is no lab.
+    #[track_caller]
+    fn set(self) -> Option<Scene> {
         let mut links = World::builder();
         if self.has_vpn {
             links = links.link(VPN, self.wifi.clone());
         }
         let links = links.link(WIFI, self.wifi).link(CELLULAR, self.cellular);
-        let Some(world) = twinpath_lab::or_skip(links.build()) else {
-            return;
-        };
+        let world = twinpath_lab::or_skip(links.build())?;
         let mut address = world.server_socket(PORT);
         if self.is_v6 {
             let Some(v6) = world.server_addr_v6() else {
                 twinpath_lab::skip("this kernel has no IPv6");
-                return;
+                return None;
             };
             address.set_ip(v6);
         }
@@ -145,15 +160,7 @@ impl SceneBuilder {
             world,
         };
         scene.start_gateway();
-        let scene = &scene;
-        let played = scene
-            .world
-            .client()
-            .run(move || async move { timeout(LIMIT, act(scene)).await });
-        assert!(
-            played.unwrap().is_ok(),
-            "the test took longer than {LIMIT:?}"
-        );
+        Some(scene)
     }
 }
 

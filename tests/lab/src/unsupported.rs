@@ -152,7 +152,7 @@ impl Host {
     pub fn spawn<F, Fut, T>(&self, _: F) -> Result<Task<T>, LabError>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = T>,
+        Fut: Future<Output = T> + 'static,
         T: Send + 'static,
     {
         match self.0 {}

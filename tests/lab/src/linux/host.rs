@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -12,6 +13,9 @@ use tokio::sync::oneshot;
 
 use super::namespace::{Inside, Namespace};
 use crate::error::{LabError, Step as _};
+
+/// Makes a future on the thread that will run it.
+type StartJob<'a> = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + 'a>> + Send + 'a>;
 
 /// The client or the server. Clones are the same host.
 #[derive(Clone)]
@@ -95,12 +99,25 @@ impl Host {
         Fut: Future<Output = T>,
         T: Send,
     {
+        let mut output = None;
+        self.run_job(Box::new(|| {
+            Box::pin(async { output = Some(start().await) })
+        }))?;
+        match output {
+            Some(output) => Ok(output),
+            None => unreachable!("what ran has ended, or has panicked"),
+        }
+    }
+
+    /// What `run` does with all that it is given: compiled once, and not with every caller.
+    fn run_job<'a>(&self, start: StartJob<'a>) -> Result<(), LabError> {
         thread::scope(|scope| {
             let thread = thread::Builder::new()
                 .name(format!("lab-{}", self.name))
                 .spawn_scoped(scope, || {
                     let runtime = self.runtime()?;
-                    Ok(runtime.block_on(async { start().await }))
+                    runtime.block_on(async { start().await });
+                    Ok(())
                 })
                 .step(|| "start a thread".into())?;
             thread
@@ -117,11 +134,29 @@ impl Host {
     pub fn spawn<F, Fut, T>(&self, start: F) -> Result<Task<T>, LabError>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = T>,
+        Fut: Future<Output = T> + 'static,
         T: Send + 'static,
     {
-        let (stop, stopped) = oneshot::channel::<()>();
         let (done, result) = oneshot::channel();
+        let (thread, stop) = self.spawn_job(Box::new(move || {
+            Box::pin(async move {
+                let _ = done.send(start().await);
+            })
+        }))?;
+        Ok(Task {
+            result: Some(result),
+            stop: Some(stop),
+            thread: Some(thread),
+            detached: Arc::clone(&self.detached),
+        })
+    }
+
+    /// As `run_job`, until it ends or its stop is dropped.
+    fn spawn_job(
+        &self,
+        start: StartJob<'static>,
+    ) -> Result<(JoinHandle<()>, oneshot::Sender<()>), LabError> {
+        let (stop, stopped) = oneshot::channel::<()>();
         let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
         let host = self.clone();
         let thread = thread::Builder::new()
@@ -139,9 +174,7 @@ impl Host {
                 let _ = ready.send(Ok(()));
                 runtime.block_on(async move {
                     tokio::select! {
-                        output = async { start().await } => {
-                            let _ = done.send(output);
-                        }
+                        () = async { start().await } => {}
                         _ = stopped => {}
                     }
                 });
@@ -154,12 +187,7 @@ impl Host {
             // The thread panicked before it could answer; the join below brings the panic over.
             Err(_) => log::error!("a thread of the lab did not start"),
         }
-        Ok(Task {
-            result: Some(result),
-            stop: Some(stop),
-            thread: Some(thread),
-            detached: Arc::clone(&self.detached),
-        })
+        Ok((thread, stop))
     }
 
     fn runtime(&self) -> Result<tokio::runtime::Runtime, LabError> {

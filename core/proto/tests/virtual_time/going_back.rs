@@ -1,13 +1,9 @@
 //! Going back to a primary that answers again, whatever its round trip time.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{assert_echoed, echo, warm};
-use sim::{CLIENT, Sim, ms};
+use crate::sim::plans::{assert_echoed, echo, warm};
+use crate::sim::{CLIENT, Sim, ms};
 use twinpath_proto::{ClientConfig, Event, PathChange, Role, ServiceType};
 
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -1,13 +1,9 @@
 //! Downloads that fall silent, to a client that alone can dial the backup.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{bursts, warm};
-use sim::{CLIENT, GATEWAY, Sim, ms};
+use crate::sim::plans::{bursts, warm};
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{ClientConfig, GatewayConfig, Role};
 
 /// The longest wait between two reads.

@@ -1,12 +1,8 @@
 //! Clients that do not prove themselves hold nothing for long, and silence is no lack of proof.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{Gateway, chat, echo, raw_hello, service, soon};
+use crate::common::{Gateway, chat, echo, raw_hello, service, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use twinpath_gateway::Limits;
 

@@ -1,14 +1,10 @@
 //! First flights that are broken, cut short, repeated or made up hurt nobody but their senders.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::common::{Gateway, chat, echo, held_session, pattern, service, session_with, soon};
 use bytes::Bytes;
-use common::{Gateway, chat, echo, held_session, pattern, service, session_with, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use twinpath_gateway::{Connection, Limits};
@@ -23,9 +19,9 @@ fn gateway_before(service: SocketAddr) -> Gateway {
 
 /// What a client says first, with early data behind it.
 async fn recorded_hello() -> Vec<u8> {
-    let listener = TcpListener::bind(common::loopback()).await.unwrap();
+    let listener = TcpListener::bind(crate::common::loopback()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut client = common::session(address).await;
+    let mut client = crate::common::session(address).await;
     client.write_all(b"early").await.unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut hello = Vec::new();
@@ -108,7 +104,7 @@ async fn garbage_behind_the_magic_is_harmless() {
 
 #[tokio::test]
 async fn a_hello_sent_twice_makes_one_session() {
-    let (address, mut connections) = common::held_service().await;
+    let (address, mut connections) = crate::common::held_service().await;
     let gateway = gateway_before(address);
     let hello = recorded_hello().await;
     let copies: Vec<_> = (0..8)
@@ -148,7 +144,7 @@ async fn a_hello_sent_twice_makes_one_session() {
 
 /// Records what the next client of `address` says, and passes it on.
 async fn tap(address: SocketAddr) -> (SocketAddr, tokio::task::JoinHandle<Bytes>) {
-    let listener = TcpListener::bind(common::loopback()).await.unwrap();
+    let listener = TcpListener::bind(crate::common::loopback()).await.unwrap();
     let tapped = listener.local_addr().unwrap();
     let recording = tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
@@ -172,7 +168,7 @@ async fn a_join_repeated_or_altered_is_refused() {
     let (mut session, handle) = held_session(gateway.address, config, &[Role::Primary]).await;
     chat(&mut session, "hello").await;
     let (tapped, recording) = tap(gateway.address).await;
-    common::redirect(tapped);
+    crate::common::redirect(tapped);
     handle.with_session(|session, now| session.path_available(Role::Backup, true, now));
     let join = soon("the join", recording).await.unwrap();
     gateway

@@ -1,13 +1,9 @@
 //! How long a session outlives its legs, in virtual time.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{assert_echoed, echo_between, warm};
-use sim::{Sim, ms};
+use crate::sim::plans::{assert_echoed, echo_between, warm};
+use crate::sim::{Sim, ms};
 use twinpath_proto::{ClientConfig, PathChange, Role, SessionError};
 
 /// Two minutes of idleness, which is twice the time to live.

@@ -1,20 +1,19 @@
 //! The listener of Rust servers: both kinds of connection come out alike.
 
-mod common;
-
-use common::{chat, soon};
+use crate::common::{chat, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use twinpath_gateway::{Accepted, Listener, ListenerConfig};
 
 #[tokio::test]
 async fn both_kinds_are_accepted_read_and_written_alike() {
-    let mut listener = Listener::bind(common::loopback(), ListenerConfig::default()).unwrap();
+    let mut listener =
+        Listener::bind(crate::common::loopback(), ListenerConfig::default()).unwrap();
     let address = listener.local_addr();
     for protected in [true, false] {
         let client = tokio::spawn(async move {
             if protected {
-                chat(&mut common::session(address).await, "word").await;
+                chat(&mut crate::common::session(address).await, "word").await;
             } else {
                 chat(&mut TcpStream::connect(address).await.unwrap(), "word").await;
             }
@@ -40,7 +39,8 @@ async fn both_kinds_are_accepted_read_and_written_alike() {
 
 #[tokio::test]
 async fn a_raw_connection_counts_until_it_is_dropped() {
-    let mut listener = Listener::bind(common::loopback(), ListenerConfig::default()).unwrap();
+    let mut listener =
+        Listener::bind(crate::common::loopback(), ListenerConfig::default()).unwrap();
     let mut client = TcpStream::connect(listener.local_addr()).await.unwrap();
     client.write_all(b"prefix").await.unwrap();
     let (connection, _) = soon("a connection", listener.accept()).await.unwrap();
@@ -63,7 +63,8 @@ async fn a_raw_connection_counts_until_it_is_dropped() {
 
 #[tokio::test]
 async fn a_stopped_listener_says_so() {
-    let mut listener = Listener::bind(common::loopback(), ListenerConfig::default()).unwrap();
+    let mut listener =
+        Listener::bind(crate::common::loopback(), ListenerConfig::default()).unwrap();
     listener.shutdown_handle().drain();
     assert!(soon("the end", listener.ended()).await.clean);
     let error = soon("the end", listener.accept()).await.unwrap_err();
@@ -72,7 +73,7 @@ async fn a_stopped_listener_says_so() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let listener = Listener::bind(common::loopback(), ListenerConfig::default()).unwrap();
+    let listener = Listener::bind(crate::common::loopback(), ListenerConfig::default()).unwrap();
     let error = Listener::bind(listener.local_addr(), ListenerConfig::default()).unwrap_err();
     assert!(
         error

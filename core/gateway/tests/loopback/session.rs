@@ -1,10 +1,6 @@
 //! Sessions are carried to the service and back, whatever happens to their legs.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::{
+use crate::common::{
     Gateway, echo, hash, held_service, is_reset, pattern, service, session_error, session_with,
     soon,
 };
@@ -188,7 +184,7 @@ async fn a_reset_of_the_client_reaches_the_service() {
     let mut served = soon("the connection", connections.recv()).await.unwrap();
     assert_eq!(served.read_u8().await.unwrap(), b'x');
     client.abort();
-    let error = soon("the reset", common::broken(&served)).await;
+    let error = soon("the reset", crate::common::broken(&served)).await;
     assert!(is_reset(&error), "{error}");
     gateway
         .until("twinpath_sessions_ended_total{end=\"client_reset\"}", 1.0)
@@ -197,7 +193,7 @@ async fn a_reset_of_the_client_reaches_the_service() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_told() {
-    let address = tokio::net::TcpListener::bind(common::loopback())
+    let address = tokio::net::TcpListener::bind(crate::common::loopback())
         .await
         .unwrap()
         .local_addr()

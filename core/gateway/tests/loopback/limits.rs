@@ -1,10 +1,8 @@
 //! Every bound holds, and whoever runs into one leaves the others alone.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     Gateway, chat, echo, held_service, held_session, is_reset, service, session_error, soon,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -139,7 +137,7 @@ async fn sessions_are_refused_while_buffers_are_full() {
         // The service does not read: what the sockets do not take stays in the session.
         let writer = tokio::spawn(async move {
             greedy
-                .write_all(&common::pattern(20_000_000, 1))
+                .write_all(&crate::common::pattern(20_000_000, 1))
                 .await
                 .unwrap_err()
         });
@@ -219,7 +217,7 @@ async fn descriptors_that_are_short_are_kept_for_joins() {
     // What comes as a join is looked at: this one belongs to a session of the other gateway.
     let (mut session, handle) = held_session(roomy.address, config, &[Role::Primary]).await;
     chat(&mut session, "hello").await;
-    common::redirect(short.address);
+    crate::common::redirect(short.address);
     handle.with_session(|session, now| session.path_available(Role::Backup, true, now));
     short
         .until_that(
@@ -259,7 +257,8 @@ async fn silent_connections_of_one_address_do_not_keep_joins_out() {
 
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused() {
-    let forwarder = || twinpath_gateway::Forwarder::builder(common::loopback(), "127.0.0.1:1");
+    let forwarder =
+        || twinpath_gateway::Forwarder::builder(crate::common::loopback(), "127.0.0.1:1");
     assert!(
         forwarder()
             .limits(limits(|limits| limits.sessions = 0))
@@ -292,7 +291,7 @@ async fn settings_that_make_no_sense_are_refused() {
         builder.join_address("gateway.example", 7000 + n)
     });
     assert!(nine.build().is_err());
-    let error = twinpath_gateway::Forwarder::builder(common::loopback(), "nowhere")
+    let error = twinpath_gateway::Forwarder::builder(crate::common::loopback(), "nowhere")
         .build()
         .unwrap_err();
     assert_eq!(error.to_string(), "to is not HOST:PORT");

@@ -1,12 +1,8 @@
 //! The metrics page is what a scraper expects, and bounded towards everybody else.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::collections::{HashMap, HashSet};
 
-use common::{Gateway, chat, echo, http, service, soon};
+use crate::common::{Gateway, chat, echo, http, service, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

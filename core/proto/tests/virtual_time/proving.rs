@@ -1,11 +1,7 @@
 //! When a gateway believes that its client is where it says.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use bytes::Bytes;
-use sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{ClientConfig, Role};
 
 /// A session whose gateway never had an answer: what comes down is lost.

@@ -1,13 +1,9 @@
 //! What the gateway may send on the backup, and how it hears of it.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{longest_silence, warm};
-use sim::{CLIENT, GATEWAY, Sim, ms};
+use crate::sim::plans::{longest_silence, warm};
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{ClientConfig, PathChange, Role};
 
 #[test]

@@ -1,14 +1,10 @@
 //! Rare coincidences, each of which once broke a session of this kind.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use bytes::Bytes;
-use sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{
     ClientConfig, Directory, DirectoryConfig, Event, FirstFlight, GatewayConfig, Join, JoinError,
     LegId, Role, ServiceType, Session, SessionError, Standby, Time,

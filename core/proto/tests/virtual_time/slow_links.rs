@@ -1,13 +1,9 @@
 //! Slow and bloated links are no dead paths.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{echo, warm};
-use sim::{CLIENT, GATEWAY, Sim, ms};
+use crate::sim::plans::{echo, warm};
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::Role;
 
 /// Twenty seconds' worth of bytes one way over a slow primary with large socket buffers.

@@ -1,10 +1,8 @@
 //! Ending: gently, in time, and at once.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Gateway, chat, echo, held_session, is_reset, service, session_error, soon};
+use crate::common::{Gateway, chat, echo, held_session, is_reset, service, session_error, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use twinpath::{Event, EventKind};
 use twinpath_proto::{ClientConfig, Refusal, ResetCode, Role, SessionError, Standby};
@@ -31,7 +29,7 @@ async fn while_draining_nothing_new_is_taken_but_joins_are() {
     let mut raw = gateway.raw().await;
     chat(&mut raw, "before").await;
     assert_eq!(
-        common::http(gateway.page, "/healthz").await.0,
+        crate::common::http(gateway.page, "/healthz").await.0,
         "HTTP/1.1 200 OK"
     );
 
@@ -46,7 +44,7 @@ async fn while_draining_nothing_new_is_taken_but_joins_are() {
     })
     .await;
     assert_eq!(
-        common::http(gateway.page, "/healthz").await.0,
+        crate::common::http(gateway.page, "/healthz").await.0,
         "HTTP/1.1 503 Service Unavailable"
     );
     assert_eq!(gateway.sample("twinpath_draining").await, 1.0);

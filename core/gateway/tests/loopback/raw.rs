@@ -1,10 +1,8 @@
 //! Clients that know nothing of sessions are passed through untouched.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Gateway, echo, held_service, pattern, service, soon};
+use crate::common::{Gateway, echo, held_service, pattern, service, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use twinpath_gateway::ProxyProtocol;
@@ -100,7 +98,7 @@ async fn http_goes_through() {
     })
     .await;
     let gateway = Gateway::before(address);
-    let (status, body) = common::http(gateway.address, "/x").await;
+    let (status, body) = crate::common::http(gateway.address, "/x").await;
     assert_eq!((status.as_str(), body.as_str()), ("HTTP/1.1 200 OK", "ok"));
 }
 
@@ -142,8 +140,8 @@ async fn a_reset_of_the_client_reaches_the_service() {
             assert_eq!(soon("the end", served.read(&mut [0; 8])).await.unwrap(), 0);
         }
         reset(client);
-        let error = soon("the reset", common::broken(&served)).await;
-        assert!(common::is_reset(&error), "{error}");
+        let error = soon("the reset", crate::common::broken(&served)).await;
+        assert!(crate::common::is_reset(&error), "{error}");
     }
     gateway
         .until("twinpath_raw_ended_total{end=\"client_reset\"}", 2.0)
@@ -164,8 +162,8 @@ async fn a_reset_of_the_service_reaches_the_client() {
             assert_eq!(soon("the end", client.read(&mut [0; 8])).await.unwrap(), 0);
         }
         reset(served);
-        let error = soon("the reset", common::broken(&client)).await;
-        assert!(common::is_reset(&error), "{error}");
+        let error = soon("the reset", crate::common::broken(&client)).await;
+        assert!(crate::common::is_reset(&error), "{error}");
     }
     gateway
         .until("twinpath_raw_ended_total{end=\"upstream_reset\"}", 2.0)
@@ -175,7 +173,7 @@ async fn a_reset_of_the_service_reaches_the_client() {
 #[tokio::test]
 async fn a_service_that_is_not_there_is_a_reset() {
     // A port that was free a moment ago and is not listened on.
-    let address = tokio::net::TcpListener::bind(common::loopback())
+    let address = tokio::net::TcpListener::bind(crate::common::loopback())
         .await
         .unwrap()
         .local_addr()

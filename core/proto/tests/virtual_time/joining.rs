@@ -1,13 +1,9 @@
 //! Legs that join badly, and what is asked on which leg.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{assert_echoed, echo, warm};
-use sim::{CLIENT, GATEWAY, Sim, ms};
+use crate::sim::plans::{assert_echoed, echo, warm};
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{Event, Role};
 
 #[test]

@@ -1,10 +1,6 @@
 //! Memory is short: those who take it have to go, and nobody else notices.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::{Gateway, LONG, chat, echo, raw_data, raw_hello, service, session_error, soon};
+use crate::common::{Gateway, LONG, chat, echo, raw_data, raw_hello, service, session_error, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use twinpath_gateway::Limits;

@@ -1,12 +1,8 @@
 //! What clients have negotiated is counted, whatever they are and whatever the kernel can do.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::io::Write as _;
 
-use common::{Gateway, chat, echo, service};
+use crate::common::{Gateway, chat, echo, service};
 use tokio::net::TcpStream;
 use twinpath_gateway::{Accepted, Listener, ListenerConfig};
 use twinpath_socket::ConnectOptions;
@@ -63,7 +59,8 @@ async fn a_client_of_mptcp_is_counted_as_one_however_it_ends() {
 
 #[tokio::test]
 async fn a_listener_of_ones_own_counts_as_well() {
-    let mut listener = Listener::bind(common::loopback(), ListenerConfig::default()).unwrap();
+    let mut listener =
+        Listener::bind(crate::common::loopback(), ListenerConfig::default()).unwrap();
     let Some(client) = mptcp_client(listener.local_addr()).await else {
         return;
     };

@@ -1,13 +1,9 @@
 //! What goes on the backup while the primary is suspected, and what is told of it.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{bursts, echo, warm};
-use sim::{CLIENT, GATEWAY, Sim, ms};
+use crate::sim::plans::{bursts, echo, warm};
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{ClientConfig, Event, Role};
 
 #[test]

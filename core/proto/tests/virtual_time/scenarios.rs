@@ -1,13 +1,11 @@
 //! The session in virtual time: what users would notice, told as sentences.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
-
-mod sim;
-
 use std::time::Duration;
 
-use sim::plans::{assert_closed_well, download, echo, longest_silence, upload, warm, worst_echo};
-use sim::{CLIENT, GATEWAY, Sim, ms};
+use crate::sim::plans::{
+    assert_closed_well, download, echo, longest_silence, upload, warm, worst_echo,
+};
+use crate::sim::{CLIENT, GATEWAY, Sim, ms};
 use twinpath_proto::{
     ClientConfig, Event, FailoverReason, GatewayConfig, PathChange, Role, ServiceType,
     SessionError, StaticKey,
