@@ -15,4 +15,4 @@ pub mod probe;
 pub mod report;
 pub mod trace;
 
-pub use examine::{Examined, ExaminedPath, Options, examine, worst};
+pub use examine::{Examined, ExaminedPath, JoinTraced, Options, examine, worst};

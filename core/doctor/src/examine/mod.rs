@@ -1,8 +1,10 @@
 //! Everything that can be found out about the paths to one target.
 
 mod asked;
+mod back;
 mod idle;
 mod join;
+mod joining;
 mod path;
 mod traced;
 
@@ -17,6 +19,7 @@ use twinpath::diagnosis::{
 use twinpath::{ConnectError, InterfaceKind, Target};
 use twinpath_socket::raw;
 
+use crate::probe::FlowsTried;
 use crate::trace::{Interval, Located, Trace};
 
 /// How to examine.
@@ -54,6 +57,26 @@ pub struct ExaminedPath {
     /// What was changed on the way out, and between which hops.
     pub changes: Vec<Located>,
     /// Between which hops SYNs with the option vanish.
+    pub dropped: Option<Interval>,
+    /// SYNs with the option arrive, and it is certain: what is dropped is the answers to them, on the way back.
+    pub arrives: bool,
+    /// The way back, as the other end has told it in JSON.
+    pub back: Option<serde_json::Value>,
+    /// What became of several flows, if not the same; all else is of one that fares worst.
+    pub flows: Option<FlowsTried>,
+    /// The hops by SYNs that join a connection, if these do not get through.
+    pub join: Option<JoinTraced>,
+}
+
+/// What was found out about the way of joins.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct JoinTraced {
+    /// The routers on the way out.
+    pub trace: Trace,
+    /// What was changed on the way out, and between which hops.
+    pub changes: Vec<Located>,
+    /// Between which hops joins vanish.
     pub dropped: Option<Interval>,
     /// The way back, as the other end has told it in JSON.
     pub back: Option<serde_json::Value>,
@@ -106,7 +129,7 @@ pub async fn examine(target: &Target, options: &Options) -> Result<Examined, Con
     examined.sort_by_key(|(at, _)| *at);
     let mut examined: Vec<_> = examined.into_iter().map(|(_, path)| path).collect();
     if raw::is_permitted().is_ok() {
-        join::join(&paths, &mut examined).await;
+        join::join(&paths, &mut examined, options.trace).await;
     } else if paths.len() > 1 {
         for path in &mut examined {
             let what =
