@@ -156,6 +156,14 @@ impl Turns {
     }
 }
 
+/// Whether something takes joins out or drops them.
+pub(crate) fn joins_are_hindered(told: &PathDiagnosis) -> bool {
+    let hinders = |state| ["stripped", "dropped"].contains(&state);
+    told.findings
+        .iter()
+        .any(|it| it.topic == "join" && hinders(it.state))
+}
+
 /// A sentence for each path, with what was not tested of the other half.
 fn summarise(examined: &mut [ExaminedPath]) {
     let kinds: Vec<_> = examined
@@ -166,6 +174,12 @@ fn summarise(examined: &mut [ExaminedPath]) {
         path.told.summary = sentence(&path.told);
         if path.told.verdict != Verdict::Works {
             continue;
+        }
+        if joins_are_hindered(&path.told) {
+            path.told.summary = format!(
+                "Between {} and {} connections with MPTCP get through, and what joins a second path to them (MP_JOIN) does not",
+                path.told.interface, path.told.server
+            );
         }
         let other = match path.told.kind {
             InterfaceKind::Cellular => (InterfaceKind::Wifi, "Wi-Fi"),

@@ -151,7 +151,9 @@ fn joins_that_get_through_are_said_to_and_are_no_finding() {
     let said = ward.run(&[&["doctor", server.as_str()], &arguments[..]].concat());
     let words = "of SYNs that join the MPTCP option (30) replaced by NOPs, between hop 1 (";
     assert!(said.text.contains(words), "{}", said.text);
-    assert!(said.text.contains("set deviceconfig"), "{}", said.text);
+    for words in ["(MP_JOIN) does not", "cannot move", "set deviceconfig"] {
+        assert!(said.text.contains(words), "{}", said.text);
+    }
     let html = std::fs::read_to_string(page).unwrap();
     assert!(html.contains(words), "{html}");
 }
