@@ -21,16 +21,18 @@ const HANDSHAKE: Duration = Duration::from_millis(500);
 const ESTABLISHED: Duration = Duration::from_millis(1500);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Has every path but the first that works join a connection over that one, by a SYN that is taken back. With `trace` that
-/// one as well, and where joins do not get through it is found out between which hops.
-pub(super) async fn join(paths: &[PathToTest], examined: &mut [ExaminedPath], trace: bool) {
+/// Has every path but the first that works join a connection over that one, by a SYN that is taken back. If it was traced
+/// that one as well; and where joins do not get through on a path that was, it is found out between which hops.
+pub(super) async fn join(paths: &[PathToTest], examined: &mut [ExaminedPath]) {
     for is_v6 in [false, true] {
         let of_family = |it: &PathToTest| it.server.is_ipv6() == is_v6;
         let works = |it: &ExaminedPath| it.told.verdict == Verdict::Works;
         let first = (0..paths.len()).find(|at| of_family(&paths[*at]) && works(&examined[*at]));
         let Some(first) = first else { continue };
+        let is_traced = |it: &ExaminedPath| it.trace.is_some();
         let joining: Vec<_> = (0..paths.len())
-            .filter(|at| (*at != first || trace) && of_family(&paths[*at]))
+            .filter(|at| *at != first || is_traced(&examined[*at]))
+            .filter(|at| of_family(&paths[*at]))
             // What cannot connect cannot join.
             .filter(|at| examined[*at].told.connect_time.is_some())
             .collect();
@@ -51,6 +53,7 @@ pub(super) async fn join(paths: &[PathToTest], examined: &mut [ExaminedPath], tr
         };
         for at in joining {
             let over = (at != first).then(|| paths[first].interface.clone());
+            let trace = is_traced(&examined[at]);
             // Without a connection there is nothing to join; routers do not know.
             if token.is_none() && !trace {
                 continue;

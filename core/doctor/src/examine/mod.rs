@@ -129,7 +129,7 @@ pub async fn examine(target: &Target, options: &Options) -> Result<Examined, Con
     examined.sort_by_key(|(at, _)| *at);
     let mut examined: Vec<_> = examined.into_iter().map(|(_, path)| path).collect();
     if raw::is_permitted().is_ok() {
-        join::join(&paths, &mut examined, options.trace).await;
+        join::join(&paths, &mut examined).await;
     } else if paths.len() > 1 {
         for path in &mut examined {
             let what =
