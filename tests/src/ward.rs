@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
-use twinpath_lab::{Chain, Host, skip};
+use twinpath_lab::{Chain, Host, LabError, skip};
 use twinpath_socket::{ListenOptions, listen};
 
 use crate::command::binary;
@@ -27,6 +27,8 @@ pub enum Speaks {
     Nothing,
     /// `twinpath doctor --listen`.
     Doctor,
+    /// The same without CAP_NET_RAW: it can trace nothing.
+    DoctorWithoutTrace,
 }
 
 /// See the module.
@@ -69,15 +71,33 @@ impl Ward {
     #[track_caller]
     #[must_use]
     pub fn new(routers: u8, speaks: Speaks) -> Option<Self> {
+        Self::of(speaks, || Chain::new(routers))
+    }
+
+    /// The same with another router beside `router`; see [`Chain::with_twin`].
+    #[track_caller]
+    #[must_use]
+    pub fn with_twin(routers: u8, router: u8, speaks: Speaks) -> Option<Self> {
+        Self::of(speaks, || Chain::with_twin(routers, router))
+    }
+
+    #[track_caller]
+    fn of(speaks: Speaks, chain: impl FnOnce() -> Result<Chain, LabError>) -> Option<Self> {
         start_logging();
         if let Err(error) = twinpath_socket::mptcp::is_available() {
             skip(format_args!("no MPTCP: {error}"));
             return None;
         }
-        let chain = twinpath_lab::or_skip(Chain::new(routers))?;
+        let chain = twinpath_lab::or_skip(chain())?;
         let other_end = match speaks {
             Speaks::Nothing => None,
-            Speaks::Doctor => Some(other_end(chain.server())),
+            Speaks::Doctor => Some(other_end(chain.server().command(binary()))),
+            Speaks::DoctorWithoutTrace => {
+                let mut command = chain.server().command("setpriv");
+                command.args(["--bounding-set=-net_raw", "--inh-caps=-net_raw"]);
+                command.arg(binary());
+                Some(other_end(command))
+            }
             Speaks::Mptcp | Speaks::Tcp => {
                 serve(chain.server(), speaks, PORT);
                 None
@@ -122,6 +142,23 @@ impl Ward {
         ask_doctor(self.chain.client(), line)
     }
 
+    /// How many connections the server has accepted that nobody has confirmed or taken back.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel does not tell.
+    #[must_use]
+    pub fn half_open(&self) -> usize {
+        const SYN_RECEIVED: &str = "03";
+        let mut command = self.chain.server().command("cat");
+        command.args(["/proc/net/tcp", "/proc/net/tcp6"]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let table = String::from_utf8(output.stdout).unwrap();
+        let states = table.lines().filter_map(|it| it.split_whitespace().nth(3));
+        states.filter(|it| *it == SYN_RECEIVED).count()
+    }
+
     /// Sets rules of nftables on a router; they are its own.
     ///
     /// # Panics
@@ -153,8 +190,7 @@ pub fn serve_mptcp(host: &Host, port: u16) {
 }
 
 /// Starts it, and waits until it listens.
-fn other_end(host: &Host) -> Running {
-    let mut command = host.command(binary());
+fn other_end(mut command: std::process::Command) -> Running {
     let listen = format!("[::]:{PORT}");
     command.args(["doctor", "--listen", &listen]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());

@@ -2,6 +2,8 @@
 
 use twinpath::diagnosis::{PathDiagnosis, Verdict};
 
+use crate::joins_are_hindered;
+
 /// Something that may be the cause, and what changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -111,11 +113,18 @@ const NETWORK_MANAGER: Remedy = Remedy {
 /// All boxes between that are known to do it.
 const BOXES: [Remedy; 5] = [PAN_OS, ASA, FIREPOWER, F5, NFTABLES];
 
+const STRIPPED: &str = "Connections work. They cannot move to cellular when Wi-Fi dies, since a firewall or router on the way takes out \
+                        what is needed for it: show this to those who run the network.";
+
 /// What to do about the verdict of a path, and about its findings.
 #[must_use]
 pub fn advice(told: &PathDiagnosis) -> Advice {
     let mut remedies = Vec::new();
     let plain = match told.verdict {
+        Verdict::Works if joins_are_hindered(told) => {
+            remedies.extend(BOXES);
+            STRIPPED
+        }
         Verdict::Works => {
             if told
                 .findings
@@ -133,8 +142,7 @@ pub fn advice(told: &PathDiagnosis) -> Advice {
         }
         Verdict::StrippedOut(_) | Verdict::StrippedBack(_) | Verdict::StrippedLater => {
             remedies.extend(BOXES);
-            "Connections work. They cannot move to cellular when Wi-Fi dies, since a firewall or router on the way takes out \
-             what is needed for it: show this to those who run the network."
+            STRIPPED
         }
         Verdict::NotNegotiated => {
             remedies.push(SERVER);
@@ -155,11 +163,12 @@ pub fn advice(told: &PathDiagnosis) -> Advice {
         }
         _ => "TCP connections work. Nothing is known about more.",
     };
-    let join = told.findings.iter().find(|it| it.topic == "join");
-    match join.map(|it| it.state) {
-        Some("refused") => remedies.push(BALANCER),
-        Some("stripped" | "dropped") if told.verdict == Verdict::Works => remedies.extend(BOXES),
-        _ => {}
+    if told
+        .findings
+        .iter()
+        .any(|it| it.topic == "join" && it.state == "refused")
+    {
+        remedies.push(BALANCER);
     }
     Advice { plain, remedies }
 }
@@ -193,6 +202,15 @@ mod tests {
         let blames = |verdict| advice(&told(verdict)).remedies.contains(&PAN_OS);
         assert!(blames(Verdict::StrippedOut(How::Nops)) && blames(Verdict::NotNegotiated));
         assert!(!blames(Verdict::Works) && !blames(Verdict::NotSpoken) && !blames(Verdict::Closed));
+    }
+
+    #[test]
+    fn a_box_is_blamed_for_joins_that_do_not_get_through() {
+        let mut told = told(Verdict::Works);
+        told.findings
+            .push(Finding::new("join", "dropped", "no", Outcome::WithoutMptcp));
+        let advice = advice(&told);
+        assert!(advice.remedies.contains(&PAN_OS) && advice.plain.contains("cannot move"));
     }
 
     #[test]

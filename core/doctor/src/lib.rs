@@ -15,4 +15,5 @@ pub mod probe;
 pub mod report;
 pub mod trace;
 
-pub use examine::{Examined, ExaminedPath, Options, examine, worst};
+pub(crate) use examine::joins_are_hindered;
+pub use examine::{Examined, ExaminedPath, JoinTraced, Options, examine, worst};

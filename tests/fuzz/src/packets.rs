@@ -3,17 +3,21 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use twinpath_doctor::listen::way_back;
 use twinpath_doctor::packet::{
     Ask, Packet, Piece, Probe, Seen, compare, differences_of_tcp, ip_header, mptcp_of, options,
     segment, understand,
 };
 use twinpath_doctor::report::options_in_words;
 
-/// The first byte says what the others are: bit 0, IPv6; bit 1, ICMP.
+/// The first byte says what the others are: bit 0, IPv6; bit 1, ICMP; bit 2, what another end says of the way back.
 pub fn doctor_packets(data: &[u8]) {
     let Some((&what, bytes)) = data.split_first() else {
         return;
     };
+    if what & 4 != 0 {
+        return told_by_another_end(bytes);
+    }
     let (is_v6, is_icmp) = (what & 1 != 0, what & 2 != 0);
     let source = match bytes.get(12..16) {
         _ if is_v6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -24,6 +28,9 @@ pub fn doctor_packets(data: &[u8]) {
     match understand(bytes, source, is_icmp) {
         Some(Packet::Segment(answer)) => {
             assert!(!is_icmp && answer.options.len() <= 40);
+            let flags = answer.flags;
+            let meanings = [flags.is_bare_ack(), flags.is_syn_ack(), flags.is_reset()];
+            assert!(meanings.into_iter().filter(|it| *it).count() <= 1);
             walk(&answer.options);
         }
         Some(Packet::Error(error, _)) => {
@@ -53,6 +60,16 @@ pub fn doctor_packets(data: &[u8]) {
         }
         None => {}
     }
+}
+
+/// What is believed of it is small and plain, and stays what it is.
+fn told_by_another_end(bytes: &[u8]) {
+    let Some(told) = way_back(&String::from_utf8_lossy(bytes)) else {
+        return;
+    };
+    let text = told.to_string();
+    assert!(text.len() < 1 << 20 && text.bytes().all(|it| matches!(it, b' '..=b'~')));
+    assert_eq!(way_back(&text), Some(told));
 }
 
 /// A list of options ends, and no piece is longer than what there is.

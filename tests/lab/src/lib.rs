@@ -70,8 +70,8 @@ pub use counters::{Counters, DirectionCounters, Drops, Times, Volume};
 pub use error::LabError;
 #[cfg(target_os = "linux")]
 pub use linux::{
-    Cable, CableFaults, Chain, Entered, Host, LinkHandle, Meddling, Task, World, WorldBuilder,
-    become_root_in_user_namespace,
+    Cable, CableFaults, Chain, Entered, Host, LinkHandle, Meddling, Task, Twin, World,
+    WorldBuilder, become_root_in_user_namespace,
 };
 pub use loopback::{Loopback, LoopbackBuilder, LoopbackLink};
 pub use spec::{Direction, End, LinkSpec, PepSpec, Rate, Rebind, Shape, StripHow, StripMode};

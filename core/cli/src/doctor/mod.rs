@@ -41,13 +41,15 @@ pub(crate) struct Args {
     #[arg(value_name = "HOST[:PORT]", value_parser = parse_server, required_unless_present_any = ["listen", "hosts"])]
     target: Option<Target>,
     /// Be the other end: tell clients what arrives here, on this port (MPTCP) and the one above it (plain TCP). With
-    /// CAP_NET_RAW also who changes it on the way back.
+    /// CAP_NET_RAW also who changes or drops it on the way back.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with_all = ["target", "hosts", "interface", "trace", "json", "html", "watch", "idle"])]
     listen: Option<ListenAt>,
     /// The interface to test; may be given several times [default: all that can be used].
     #[arg(long, value_name = "IFACE", value_parser = parse_interface)]
     interface: Vec<String>,
-    /// Find the hop at which packets are changed or dropped. Needs CAP_NET_RAW (sudo).
+    /// Find the hop at which packets are changed or dropped, those that join a connection as well, and whether that is so
+    /// for some connections only. On the way back it takes `twinpath doctor --listen` on the server. Needs CAP_NET_RAW
+    /// (sudo).
     #[arg(long)]
     trace: bool,
     /// Find out how long a connection may be idle before something on the way forgets it, up to so many seconds, which it

@@ -1,6 +1,5 @@
 //! What the other end's answers add to a verdict: certainty in both directions.
 
-use serde_json::{Value, json};
 use twinpath::diagnosis::{Certainty, Finding, How, Outcome, Verdict};
 
 use super::{ExaminedPath, traced};
@@ -12,6 +11,7 @@ use crate::report::options_in_words;
 const MANY_NOPS: usize = 4;
 
 pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
+    let differ = examined.flows.is_some();
     let told = &mut examined.told;
     for trouble in &asked.troubles {
         told.evidence.push(format!(
@@ -39,6 +39,8 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
                 | Verdict::StrippedOut(_)
         );
         match (arrived, told.verdict) {
+            // That was on another flow.
+            _ if differ => {}
             (false, _) if can_tell => {
                 let nops = options(syn.options).filter(|it| *it == Piece::Nop).count();
                 let how = if nops > MANY_NOPS {
@@ -48,7 +50,9 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
                 };
                 (told.verdict, told.certainty) = (Verdict::StrippedOut(how), Certainty::Proven);
                 told.needs.clear();
-                traced::lost_at_the_end(examined, how);
+                if let Some(trace) = &examined.trace {
+                    traced::lost_at_the_end(trace, &mut examined.changes, how);
+                }
             }
             (true, Verdict::NotNegotiated | Verdict::NotSpoken) => {
                 told.verdict = Verdict::StrippedBack(How::Unknown);
@@ -61,7 +65,8 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
             }
             (true, Verdict::SynDropped { .. }) => {
                 told.evidence.push("so SYNs with the option arrive, and answers with it are dropped on the way back".into());
-                told.needs.clear();
+                told.needs.retain(|it| it == traced::WHICH_BACK);
+                examined.arrives = true;
             }
             (true, Verdict::StrippedBack(_)) => told.certainty = Certainty::Proven,
             _ => {}
@@ -93,35 +98,5 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
                 Finding::new("payload", "changed", text, Outcome::Broken)
             }
         });
-    }
-    examined.back.clone_from(&asked.back);
-    if matches!(examined.told.verdict, Verdict::StrippedBack(_)) {
-        if let Some(back) = &mut examined.back {
-            lost_at_this_end(back);
-        }
-    }
-}
-
-/// What no router has seen changed on the way back is changed behind the last that got it whole.
-fn lost_at_this_end(back: &mut Value) {
-    let Some(hops) = back["hops"].as_array() else {
-        return;
-    };
-    let is = |hop: &Value, word| hop["mptcp"] == word;
-    if hops.is_empty() || hops.iter().any(|it| is(it, "changed")) {
-        return;
-    }
-    let last = hops.iter().rev().find(|it| is(it, "as_sent"));
-    let change = json!({
-        "what": "the MPTCP option (30) taken out",
-        "between": {
-            "after": last.map_or(0, |it| it["ttl"].as_u64().unwrap_or_default()),
-            "after_from": last.map_or_else(|| json!([]), |it| it["from"].clone()),
-            "by": hops.len() + 1,
-            "by_from": ["this end"],
-        },
-    });
-    if let Some(changes) = back["changes"].as_array_mut() {
-        changes.push(change);
     }
 }

@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use twinpath::diagnosis::{Finding, Outcome, PathToTest, Verdict};
+use twinpath::diagnosis::{PathToTest, Verdict};
 use twinpath_socket::raw::{Carried, RawPackets};
 use twinpath_socket::{ConnectOptions, connect, mptcp};
 
 use super::ExaminedPath;
-use crate::packet::{Ask, Mptcp, Packet, mptcp_of, understand};
-use crate::probe::{Reply, Tried, ask, random};
+use super::joining::Joining;
+use crate::packet::{Mptcp, Packet, mptcp_of, understand};
 
 /// In which the server's half of the handshake must be in the raw socket's buffer.
 const HANDSHAKE: Duration = Duration::from_millis(500);
@@ -21,45 +21,49 @@ const HANDSHAKE: Duration = Duration::from_millis(500);
 const ESTABLISHED: Duration = Duration::from_millis(1500);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Has every path but the first that works join a connection over that one, by a SYN that is taken back.
+/// Has every path but the first that works join a connection over that one, by a SYN that is taken back. If it was traced
+/// that one as well; and where joins do not get through on a path that was, it is found out between which hops.
 pub(super) async fn join(paths: &[PathToTest], examined: &mut [ExaminedPath]) {
     for is_v6 in [false, true] {
         let of_family = |it: &PathToTest| it.server.is_ipv6() == is_v6;
         let works = |it: &ExaminedPath| it.told.verdict == Verdict::Works;
         let first = (0..paths.len()).find(|at| of_family(&paths[*at]) && works(&examined[*at]));
         let Some(first) = first else { continue };
-        let others: Vec<_> = (0..paths.len())
-            .filter(|at| *at != first && of_family(&paths[*at]))
+        let is_traced = |it: &ExaminedPath| it.trace.is_some();
+        let joining: Vec<_> = (0..paths.len())
+            .filter(|at| *at != first || is_traced(&examined[*at]))
+            .filter(|at| of_family(&paths[*at]))
             // What cannot connect cannot join.
             .filter(|at| examined[*at].told.connect_time.is_some())
             .collect();
-        if others.is_empty() {
+        if joining.is_empty() {
             continue;
         }
         let (token, _open) = match open(&paths[first]).await {
-            Ok(opened) => opened,
+            Ok((token, open)) => (Some(token), Some(open)),
             Err(error) => {
-                for at in others {
-                    let needs = &mut examined[at].told.needs;
+                for at in joining.iter().filter(|at| **at != first) {
+                    let needs = &mut examined[*at].told.needs;
                     needs.push(format!(
                         "whether it can join a connection of another path: {error}"
                     ));
                 }
-                continue;
+                (None, None)
             }
         };
-        for at in others {
-            let tried = try_to_join(&paths[at], token).await;
-            let name = &paths[first].interface;
-            examined[at].told.findings.push(match tried {
-                Ok(tried) => judge(&tried, name),
-                Err(error) => Finding::new(
-                    "join",
-                    "unknown",
-                    format!("a SYN to join a connection over {name} could not be sent: {error}"),
-                    Outcome::Unknown,
-                ),
-            });
+        for at in joining {
+            let over = (at != first).then(|| paths[first].interface.clone());
+            let trace = is_traced(&examined[at]);
+            // Without a connection there is nothing to join; routers do not know.
+            if token.is_none() && !trace {
+                continue;
+            }
+            let joining = Joining {
+                path: &paths[at],
+                token,
+                over: over.as_deref(),
+            };
+            joining.examine(&mut examined[at], trace).await;
         }
     }
 }
@@ -106,47 +110,4 @@ async fn key_of(packets: &RawPackets, port: u16) -> io::Result<[u8; 8]> {
         }
     }
     Err(io::Error::other("the server's key was not seen"))
-}
-
-async fn try_to_join(path: &PathToTest, token: u32) -> io::Result<Tried> {
-    let packets = RawPackets::open(&path.binding, path.server)?;
-    let nonce = random()?;
-    let [tried] = ask(&packets, [Ask::Join { token, nonce }]).await?;
-    Ok(tried)
-}
-
-fn judge(tried: &Tried, first: &str) -> Finding {
-    let (state, text, outcome) = match &tried.reply {
-        Some(Reply::SynAck(answer)) => match mptcp_of(&answer.options) {
-            Some(Mptcp::Join { .. }) => (
-                "works",
-                format!("the server lets it join a connection over {first}"),
-                Outcome::Works,
-            ),
-            _ => (
-                "stripped",
-                format!(
-                    "a SYN to join a connection over {first} was answered without the option: it is taken out on this path"
-                ),
-                Outcome::WithoutMptcp,
-            ),
-        },
-        Some(_) => (
-            "refused",
-            format!(
-                "the server, or something before it, refuses to let it join a connection over {first}: as when a load \
-                 balancer sends it to another server"
-            ),
-            Outcome::WithoutMptcp,
-        ),
-        None => (
-            "dropped",
-            format!(
-                "{} SYNs to join a connection over {first} were not answered",
-                tried.sent
-            ),
-            Outcome::WithoutMptcp,
-        ),
-    };
-    Finding::new("join", state, text, outcome)
 }

@@ -1,8 +1,10 @@
 //! Everything that can be found out about the paths to one target.
 
 mod asked;
+mod back;
 mod idle;
 mod join;
+mod joining;
 mod path;
 mod traced;
 
@@ -17,6 +19,7 @@ use twinpath::diagnosis::{
 use twinpath::{ConnectError, InterfaceKind, Target};
 use twinpath_socket::raw;
 
+use crate::probe::FlowsTried;
 use crate::trace::{Interval, Located, Trace};
 
 /// How to examine.
@@ -54,6 +57,26 @@ pub struct ExaminedPath {
     /// What was changed on the way out, and between which hops.
     pub changes: Vec<Located>,
     /// Between which hops SYNs with the option vanish.
+    pub dropped: Option<Interval>,
+    /// SYNs with the option arrive, and it is certain: what is dropped is the answers to them, on the way back.
+    pub arrives: bool,
+    /// The way back, as the other end has told it in JSON.
+    pub back: Option<serde_json::Value>,
+    /// What became of several flows, if not the same; all else is of one that fares worst.
+    pub flows: Option<FlowsTried>,
+    /// The hops by SYNs that join a connection, if these do not get through.
+    pub join: Option<JoinTraced>,
+}
+
+/// What was found out about the way of joins.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct JoinTraced {
+    /// The routers on the way out.
+    pub trace: Trace,
+    /// What was changed on the way out, and between which hops.
+    pub changes: Vec<Located>,
+    /// Between which hops joins vanish.
     pub dropped: Option<Interval>,
     /// The way back, as the other end has told it in JSON.
     pub back: Option<serde_json::Value>,
@@ -133,6 +156,14 @@ impl Turns {
     }
 }
 
+/// Whether something takes joins out or drops them.
+pub(crate) fn joins_are_hindered(told: &PathDiagnosis) -> bool {
+    let hinders = |state| ["stripped", "dropped"].contains(&state);
+    told.findings
+        .iter()
+        .any(|it| it.topic == "join" && hinders(it.state))
+}
+
 /// A sentence for each path, with what was not tested of the other half.
 fn summarise(examined: &mut [ExaminedPath]) {
     let kinds: Vec<_> = examined
@@ -143,6 +174,12 @@ fn summarise(examined: &mut [ExaminedPath]) {
         path.told.summary = sentence(&path.told);
         if path.told.verdict != Verdict::Works {
             continue;
+        }
+        if joins_are_hindered(&path.told) {
+            path.told.summary = format!(
+                "Between {} and {} connections with MPTCP get through, and what joins a second path to them (MP_JOIN) does not",
+                path.told.interface, path.told.server
+            );
         }
         let other = match path.told.kind {
             InterfaceKind::Cellular => (InterfaceKind::Wifi, "Wi-Fi"),

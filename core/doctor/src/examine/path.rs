@@ -8,14 +8,17 @@ use twinpath::diagnosis::{
 };
 use twinpath_socket::raw::RawPackets;
 
-use super::{ExaminedPath, Options, Turns, asked, idle, traced};
-use crate::listen::ask_the_other_end;
-use crate::probe::{ask_by_syn, judge_syn};
+use super::{ExaminedPath, Options, Turns, asked, back, idle, traced};
+use crate::listen::{Asking, ask_the_other_end};
+use crate::probe::{FlowsTried, ask_by_syn, judge_syn, try_flows};
 
 pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns) -> ExaminedPath {
     let raw = async {
         let packets = RawPackets::open(&path.binding, path.server)?;
-        let evidence = ask_by_syn(&packets).await?;
+        let mut evidence = ask_by_syn(&packets).await?;
+        if options.trace {
+            try_flows(&packets, &mut evidence).await?;
+        }
         io::Result::Ok((packets, evidence))
     };
     let mut examined = match raw.await {
@@ -23,9 +26,10 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
             let mut told = PathDiagnosis::new(path.interface.clone(), path.kind, path.server);
             judge_syn(&mut told, &evidence);
             let mut examined = ExaminedPath::new(told);
+            examined.flows = evidence.flows.filter(FlowsTried::differ);
             if options.trace {
                 let _turn = turns.of(path).lock().await;
-                traced::trace_path(&packets, &mut examined).await;
+                traced::trace_path(&packets, &evidence.capable.flow, &mut examined).await;
             }
             if examined.told.verdict == Verdict::Works {
                 did_it_hold(&mut examined.told, &ask_kernel(path).await);
@@ -43,13 +47,10 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
         Err(error) => by_kernel_alone(path, options, &error).await,
     };
     if examined.told.connect_time.is_some() {
-        let back = match examined.told.verdict {
-            Verdict::StrippedLater => "back later",
-            _ => "back",
-        };
-        let back = Some(back).filter(|_| options.trace);
-        if let Some(answers) = ask_the_other_end(path, back).await {
+        let asking = ask_for(&examined, options);
+        if let Some(answers) = ask_the_other_end(path, &asking).await {
             asked::judge(&mut examined, &answers);
+            back::judge(path, &mut examined, &answers).await;
         }
         if let Some(limit) = options.idle {
             examined
@@ -59,6 +60,23 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
         }
     }
     examined
+}
+
+/// What is worth asking: SYNs that are dropped take seconds to be given up.
+fn ask_for(examined: &ExaminedPath, options: &Options) -> Asking {
+    let is_dropped = matches!(examined.told.verdict, Verdict::SynDropped { .. });
+    let is_lost = is_dropped && examined.trace.is_some() && !examined.arrives;
+    let back = match examined.told.verdict {
+        _ if is_lost => None,
+        Verdict::StrippedLater => Some("back later"),
+        Verdict::SynDropped { .. } => Some("back dropped"),
+        _ => Some("back"),
+    };
+    Asking {
+        back: back.filter(|_| options.trace),
+        option_to_plain: !is_lost,
+        option: !is_dropped,
+    }
 }
 
 async fn by_kernel_alone(path: &PathToTest, options: &Options, error: &io::Error) -> ExaminedPath {
@@ -123,7 +141,10 @@ impl ExaminedPath {
             trace: None,
             changes: Vec::new(),
             dropped: None,
+            arrives: false,
             back: None,
+            flows: None,
+            join: None,
         }
     }
 }

@@ -10,16 +10,30 @@ use twinpath_socket::{ConnectOptions, connect, mptcp};
 
 use super::ExaminedPath;
 use crate::packet::{Ask, Difference, MPTCP, Seen};
-use crate::trace::{Hop, Interval, Located, Trace, dropped_between, locate, trace, trace_within};
+use crate::probe::Flow;
+use crate::trace::{
+    Compared, Hop, Interval, Located, ROUNDS, Trace, Tracer, locate, trace_dropped,
+};
 
-/// Chance takes all answers of a hop on a path that loses 2 % each way once in fifteen thousand times.
-const ROUNDS: u32 = 3;
 /// Two traces are so far apart.
-const BETWEEN: Duration = Duration::from_millis(1100);
+pub(super) const BETWEEN: Duration = Duration::from_millis(1100);
 
-pub(super) async fn trace_path(packets: &RawPackets, examined: &mut ExaminedPath) {
-    let with = match trace(packets, Ask::Capable, ROUNDS).await {
-        Ok(with) => with,
+/// What it takes to know more of the way back.
+pub(super) const WHICH_BACK: &str = "between which hops on the way back: `twinpath doctor --listen` on the server, with CAP_NET_RAW";
+
+/// By SYNs of the flow that the verdict is of: another one may take another way.
+pub(super) async fn trace_path(packets: &RawPackets, flow: &Flow, examined: &mut ExaminedPath) {
+    let tracer = Tracer::of(packets, flow);
+    let is_dropped = matches!(examined.told.verdict, Verdict::SynDropped { .. });
+    let traced = async {
+        if is_dropped {
+            return trace_dropped(&tracer, Ask::Capable).await;
+        }
+        let trace = tracer.trace(Ask::Capable, ROUNDS).await?;
+        Ok(Compared::of(trace))
+    };
+    let Compared { trace, dropped, .. } = match traced.await {
+        Ok(compared) => compared,
         Err(error) => {
             examined
                 .told
@@ -28,36 +42,38 @@ pub(super) async fn trace_path(packets: &RawPackets, examined: &mut ExaminedPath
             return;
         }
     };
-    examined.changes = locate(&with);
-    if matches!(examined.told.verdict, Verdict::SynDropped { .. }) {
-        // No hop is asked twice in a second.
-        sleep(BETWEEN).await;
-        match trace(packets, Ask::Plain, ROUNDS).await {
-            Ok(plain) => {
-                examined.dropped = dropped_between(&with, &plain);
-                if let Some(between) = examined
-                    .dropped
-                    .take_if(|it| Some(it.by) == plain.server_at)
-                {
-                    examined.told.needs.push(format!(
-                        "whether SYNs with the option vanish behind hop {}, the last that got them, or the answers to them on \
-                         the way back: `twinpath doctor --listen` on the server",
-                        between.after
-                    ));
-                }
-                examined.trace = Some(if plain.hops.len() > with.hops.len() {
-                    plain
-                } else {
-                    with
-                });
-            }
-            Err(error) => examined.told.needs.push(format!("--trace: {error}")),
-        }
+    examined.changes = locate(&trace);
+    if is_dropped {
+        judge_dropped(examined, &trace, dropped);
     } else {
-        judge(examined, &with);
-        examined.trace = Some(with);
+        judge(examined, &trace);
     }
+    examined.trace = Some(trace);
     findings(examined);
+}
+
+fn judge_dropped(examined: &mut ExaminedPath, trace: &Trace, dropped: Option<Interval>) {
+    let told = &mut examined.told;
+    if trace.has_arrived {
+        examined.arrives = true;
+        told.evidence.push(
+            "the server acknowledges SYNs with the option, by ACKs that have none: so they arrive, and its answers with the \
+             option are dropped on the way back"
+                .into(),
+        );
+        told.needs.push(WHICH_BACK.into());
+        return;
+    }
+    // Behind the last router it may as well be the answer.
+    match dropped.filter(|it| Some(it.by) != trace.server_at) {
+        Some(between) => examined.dropped = Some(between),
+        None if trace.server_at.is_some() => told.needs.push(format!(
+            "whether SYNs with the option vanish behind hop {}, the last that got them, or the answers to them on the way back: \
+             `twinpath doctor --listen` on the server",
+            dropped.map_or(0, |it| it.after)
+        )),
+        None => {}
+    }
 }
 
 /// Where the option is taken out of what follows the handshake: by segments of a connection that is open.
@@ -74,7 +90,8 @@ pub(super) async fn trace_later(
         let stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
         sleep(BETWEEN).await;
         let server_at = examined.trace.as_ref().and_then(|it| it.server_at);
-        trace_within(packets, stream.local_addr()?, Ask::Later, server_at, ROUNDS).await
+        let tracer = Tracer::within(packets, stream.local_addr()?, server_at);
+        tracer.trace(Ask::Later, ROUNDS).await
     };
     match tracing.await {
         Ok(trace) => {
@@ -89,30 +106,26 @@ pub(super) async fn trace_later(
 }
 
 /// What the other end has not got whole is lost behind the last router that got it so.
-pub(super) fn lost_at_the_end(examined: &mut ExaminedPath, how: How) {
-    let Some(trace) = &examined.trace else { return };
-    let is_known = examined.changes.iter().any(|it| self::how(it).is_some());
+pub(super) fn lost_at_the_end(trace: &Trace, changes: &mut Vec<Located>, how: How) {
+    let is_known = changes.iter().any(|it| self::how(it).is_some());
     let (Some(by), false) = (trace.server_at, is_known) else {
         return;
     };
-    let after = trace
-        .hops
-        .iter()
-        .rev()
-        .find(|it| is_intact(it))
-        .map_or(0, |it| it.ttl);
+    let mut whole = trace.hops.iter().rev().filter(|it| is_intact(it));
+    let after = whole.next().map_or(0, |it| it.ttl);
     let difference = match how {
         How::Nops => Difference::Nops(MPTCP),
         _ => Difference::Removed(MPTCP),
     };
     let between = Interval { after, by };
-    examined.changes.push(Located {
+    changes.push(Located {
         difference,
         between,
     });
 }
 
 fn judge(examined: &mut ExaminedPath, trace: &Trace) {
+    let is_spoken = examined.flows.is_some_and(|it| it.accepted > 0);
     let told = &mut examined.told;
     let stripped = examined.changes.iter().find_map(|it| Some((how(it)?, it)));
     match (told.verdict, stripped) {
@@ -125,6 +138,11 @@ fn judge(examined: &mut ExaminedPath, trace: &Trace) {
             let last = trace.hops.iter().rev().find(|it| is_intact(it));
             let server_at = trace.server_at.unwrap_or(u8::MAX);
             match last {
+                Some(last) if is_spoken => told.needs.push(format!(
+                    "what happens behind hop {}, the last that got the option whole, or on the way back, since on other flows \
+                     the server speaks MPTCP",
+                    last.ttl
+                )),
                 Some(last) if last.ttl + 1 == server_at => {
                     told.verdict = Verdict::NotSpoken;
                     told.certainty = Certainty::Likely;

@@ -9,16 +9,22 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use twinpath::diagnosis::PathToTest;
+use twinpath_socket::raw::{Carried, RawPackets};
 use twinpath_socket::{ConnectOptions, connect, mptcp};
 
-use super::{GREETING, LONGEST_LINE, pattern};
+use super::{GREETING, LONGEST_LINE, pattern, way_back};
+use crate::packet::{Packet, mptcp_of, understand};
 
 const CONNECT: Duration = Duration::from_millis(3500);
 /// The greeting comes within a round trip, or never.
 const GREETED: Duration = Duration::from_millis(200);
 const ANSWER: Duration = Duration::from_secs(5);
-/// The other end traces the way back meanwhile.
-const BACK: Duration = Duration::from_secs(12);
+/// The other end traces the way back meanwhile, and perhaps first for others.
+const BACK: Duration = Duration::from_secs(20);
+/// What has arrived is in the raw socket's buffer.
+const ARRIVED: Duration = Duration::from_millis(20);
+/// More than any trace has.
+const MOST_ARRIVED: usize = 1000;
 const PAYLOAD: usize = 8 * 1024;
 
 /// What became of a payload.
@@ -35,6 +41,8 @@ pub struct PayloadAnswer {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Asked {
+    /// The plain port.
+    pub port: u16,
     /// A SYN with the option as it arrived at the plain port, IP header and all.
     pub syn: Option<Vec<u8>>,
     /// Whether this end and the other take a connection to the first port for MPTCP, after data in both directions.
@@ -43,34 +51,53 @@ pub struct Asked {
     pub payload: Option<PayloadAnswer>,
     /// The way back, as JSON.
     pub back: Option<Value>,
+    /// What the other end sent to trace the way back arrived here with the option.
+    pub gets_here: bool,
     /// What could not be asked, in words.
     pub troubles: Vec<String>,
 }
 
-/// Asks `twinpath doctor --listen` at the path's server; `None` if it is somebody else. `back` is its question for the way back.
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Asking {
+    /// The question for the way back, if any.
+    pub back: Option<&'static str>,
+    /// SYNs to the plain port have the option, to be told how it arrives.
+    pub option_to_plain: bool,
+    /// SYNs to the port that speaks MPTCP have it.
+    pub option: bool,
+}
+
+/// Asks `twinpath doctor --listen` at the path's server; `None` if it is somebody else.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes what is open.
-pub async fn ask_the_other_end(path: &PathToTest, back: Option<&str>) -> Option<Asked> {
+pub async fn ask_the_other_end(path: &PathToTest, asking: &Asking) -> Option<Asked> {
     let mut options = ConnectOptions::bound_to(path.binding.clone());
-    let begin = Instant::now();
-    let connected = timeout(CONNECT, connect(path.server, &options)).await;
-    let mut stream = BufReader::new(connected.ok()?.ok()?);
-    let patience = GREETED.max(begin.elapsed() * 4);
-    let port = greeting(&mut stream, patience).await?;
-    let mut asked = Asked::default();
+    let port = other_end(path).await?;
+    let mut asked = Asked {
+        port,
+        ..Asked::default()
+    };
     // A dropped SYN must not turn MPTCP off for this machine.
     let limit = mptcp::fallback_after().saturating_sub(Duration::from_millis(400));
-    options.mptcp = mptcp::is_available().is_ok();
+    let has_mptcp = mptcp::is_available().is_ok();
+    options.mptcp = has_mptcp && asking.option_to_plain;
     let at = SocketAddr::new(path.server.ip(), port);
-    match ask_plain(at, &options, limit, back).await {
-        Ok((syn, told)) => (asked.syn, asked.back) = (syn, told),
+    match ask_plain(path, at, &options, limit, asking.back).await {
+        Ok((syn, told)) => {
+            asked.syn = syn.filter(|_| asking.option_to_plain);
+            asked.gets_here = told.gets_here;
+            asked.back = told.told;
+        }
         Err(error) => {
             let trouble = format!("the plain port {port} of the other end: {error}");
             asked.troubles.push(trouble);
         }
     }
+    options.mptcp = has_mptcp && asking.option;
     match ask_mptcp(path.server, &options, limit).await {
         Ok((payload, is_mptcp)) => {
             asked.payload = Some(payload);
@@ -83,21 +110,78 @@ pub async fn ask_the_other_end(path: &PathToTest, back: Option<&str>) -> Option<
     Some(asked)
 }
 
+/// What is known of the way back.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Back {
+    /// What the other end says of it.
+    pub(crate) told: Option<Value>,
+    /// What it sent arrived here with the option.
+    pub(crate) gets_here: bool,
+}
+
+/// The plain port of the other end; `None` if it is somebody else.
+pub(crate) async fn other_end(path: &PathToTest) -> Option<u16> {
+    let options = ConnectOptions::bound_to(path.binding.clone());
+    let begin = Instant::now();
+    let connected = timeout(CONNECT, connect(path.server, &options)).await;
+    let mut stream = BufReader::new(connected.ok()?.ok()?);
+    let patience = GREETED.max(begin.elapsed() * 4);
+    greeting(&mut stream, patience).await
+}
+
+/// Asks the other end for the way back alone; `None` if it is somebody else, or does not answer.
+pub(crate) async fn ask_back(path: &PathToTest, what: &str) -> Option<Back> {
+    let options = ConnectOptions::bound_to(path.binding.clone());
+    let port = other_end(path).await?;
+    let at = SocketAddr::new(path.server.ip(), port);
+    let mut stream = open(at, &options, CONNECT).await.ok()?;
+    way(path, at, &mut stream, what).await.ok()
+}
+
 async fn ask_plain(
+    path: &PathToTest,
     at: SocketAddr,
     options: &ConnectOptions,
     limit: Duration,
     back: Option<&str>,
-) -> io::Result<(Option<Vec<u8>>, Option<Value>)> {
+) -> io::Result<(Option<Vec<u8>>, Back)> {
     let mut stream = open(at, options, limit).await?;
     let answer = question(&mut stream, "syn", ANSWER).await?;
     let syn = answer.strip_prefix("syn ").and_then(unhex);
-    let Some(back) = back else {
-        return Ok((syn, None));
+    let told = match back {
+        Some(back) => way(path, at, &mut stream, back).await?,
+        None => Back::default(),
     };
-    let told = question(&mut stream, back, BACK).await?;
-    let told = told.strip_prefix("back ");
-    Ok((syn, told.and_then(|it| serde_json::from_str(it).ok())))
+    Ok((syn, told))
+}
+
+async fn way(
+    path: &PathToTest,
+    at: SocketAddr,
+    stream: &mut BufReader<TcpStream>,
+    what: &str,
+) -> io::Result<Back> {
+    // Who may not look knows less.
+    let arriving = RawPackets::open(&path.binding, at).ok();
+    let port = stream.get_ref().local_addr()?.port();
+    let told = question(stream, what, BACK).await?;
+    let told = told.strip_prefix("back ").and_then(way_back);
+    let mut gets_here = false;
+    if let Some(packets) = arriving {
+        for _ in 0..MOST_ARRIVED {
+            let Some(arrived) = packets.receive(ARRIVED).await? else {
+                break;
+            };
+            let is_icmp = arrived.protocol == Carried::Icmp;
+            let packet = understand(&arrived.bytes, arrived.source, is_icmp);
+            if let Some(Packet::Segment(answer)) = packet {
+                gets_here |= answer.destination == port
+                    && answer.flags.is_syn_ack()
+                    && mptcp_of(&answer.options).is_some();
+            }
+        }
+    }
+    Ok(Back { told, gets_here })
 }
 
 async fn ask_mptcp(

@@ -8,14 +8,18 @@
 //! | `syn` | `syn HEX`: IP and TCP header of the SYN of this connection, on the plain port |
 //! | `mptcp` | `mptcp yes` or `mptcp no`: what this end makes of the connection now |
 //! | `payload N`, and N bytes of the [pattern] | `payload ok`, or `payload wrong AT` the first byte that is not; then N bytes of the pattern |
-//! | `back`, `back later` | `back JSON`: the trace of the way back, of a SYN-ACK or of what follows it, with `CAP_NET_RAW` |
+//! | `back`, `back join`, `back later` | `back JSON`: the trace of the way back, of a SYN-ACK with MP_CAPABLE or MP_JOIN or of what follows it, with `CAP_NET_RAW` |
+//! | `back dropped`, `back join dropped` | the same, and behind the last hop that got it one without the option: `dropped` in the JSON |
 //!
-//! An empty line is ignored. What is not understood ends the connection.
+//! The way back is traced to the other end of the connection alone, four times at most, and one at a time for all. An empty line is ignored. What is not understood ends the connection.
 
+mod back;
 mod client;
 mod serve;
 
-pub use client::{Asked, PayloadAnswer, ask_the_other_end};
+pub use back::way_back;
+pub use client::{Asked, Asking, PayloadAnswer, ask_the_other_end};
+pub(crate) use client::{Back, ask_back, other_end};
 pub use serve::{Listening, listen};
 
 /// How the greeting begins; the kind of the port and the number of the plain one follow.

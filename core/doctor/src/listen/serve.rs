@@ -10,20 +10,17 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use twinpath_socket::raw::RawPackets;
-use twinpath_socket::{Binding, ListenOptions, mptcp, save_syns, saved_syn};
+use twinpath_socket::{ListenOptions, mptcp, save_syns, saved_syn};
 
+use super::back::{MOST_BACK, Question, Turn};
 use super::{GREETING, LONGEST_LINE, MOST_PAYLOAD, pattern};
-use crate::packet::{Ask, ip_header, segment};
-use crate::probe::random;
+use crate::packet::{ip_header, segment};
 use crate::report;
-use crate::trace::{locate, trace_within};
 
 /// Connections at a time; more have to wait.
 const MOST: usize = 64;
 /// A connection that asks nothing for so long is ended.
 const PATIENCE: Duration = Duration::from_secs(30);
-const ROUNDS: u32 = 3;
 
 /// Both ports, open.
 #[derive(Debug)]
@@ -87,7 +84,7 @@ impl Listening {
     /// Connections that are open go on until they end.
     pub async fn serve(self, tell: impl Fn(&str) + Send + Sync + 'static) -> io::Result<()> {
         let free = Arc::new(Semaphore::new(MOST));
-        let tell = Arc::new(tell);
+        let (tell, turn) = (Arc::new(tell), Arc::<Turn>::default());
         let (_, port) = self.ports()?;
         loop {
             let Ok(permit) = Arc::clone(&free).acquire_owned().await else {
@@ -107,9 +104,10 @@ impl Listening {
                 true => saved_syn(&stream).unwrap_or_default(),
                 false => Vec::new(),
             };
-            let tell = Arc::clone(&tell);
+            let (tell, turn) = (Arc::clone(&tell), Arc::clone(&turn));
             tokio::spawn(async move {
                 let answering = Answering {
+                    turn,
                     syn,
                     port,
                     is_plain,
@@ -124,6 +122,7 @@ impl Listening {
 }
 
 struct Answering {
+    turn: Arc<Turn>,
     syn: Vec<u8>,
     port: u16,
     is_plain: bool,
@@ -140,6 +139,7 @@ impl Answering {
         let mut stream = BufReader::new(stream);
         let greeting = format!("{GREETING} {kind} {}\n", self.port);
         stream.get_mut().write_all(greeting.as_bytes()).await?;
+        let mut backs = MOST_BACK;
         loop {
             let mut line = Vec::new();
             let mut limited = (&mut stream).take(LONGEST_LINE);
@@ -172,9 +172,13 @@ impl Answering {
                     timeout(PATIENCE, stream.get_mut().write_all(&answer)).await??;
                     continue;
                 }
-                ("back", what @ ("" | "later")) => {
+                ("back", what) => {
+                    let Some(question) = Question::parse(what).filter(|_| backs > 0) else {
+                        return Ok(());
+                    };
+                    backs -= 1;
                     tell(&format!("{from}: asks for the way back"));
-                    match self.back(stream.get_ref(), what == "later").await {
+                    match self.turn.trace(stream.get_ref(), &self.syn, question).await {
                         Ok(json) => format!("back {json}"),
                         Err(error) => {
                             let error = serde_json::json!({ "error": error.to_string() });
@@ -188,28 +192,6 @@ impl Answering {
             stream.get_mut().write_all(answer.as_bytes()).await?;
         }
     }
-
-    async fn back(&self, stream: &TcpStream, later: bool) -> io::Result<serde_json::Value> {
-        let local = canonical(stream.local_addr()?);
-        let peer = canonical(stream.peer_addr()?);
-        let packets = RawPackets::open(&Binding::Unbound, peer)?;
-        let syn = ip_header(&self.syn).and_then(|(_, tcp)| segment(tcp));
-        let ack = syn.map_or(0, |it| it.seq.wrapping_add(1));
-        let [a, b] = [random()?.to_be_bytes(), random()?.to_be_bytes()];
-        let key = [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]];
-        let ask = if later {
-            Ask::Later
-        } else {
-            Ask::Answer { ack, key }
-        };
-        let trace = trace_within(&packets, local, ask, None, ROUNDS).await?;
-        Ok(report::trace_json(&trace, &locate(&trace)))
-    }
-}
-
-/// A listener for both families has IPv4 addresses in the clothes of IPv6.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// Where what arrives first differs from the pattern.

@@ -27,6 +27,31 @@ pub enum Ask {
         /// The server's key.
         key: [u8; 8],
     },
+    /// Nothing: it lets a path join a connection, as a server's SYN-ACK (RFC 8684 §3.2).
+    JoinAnswer {
+        /// What it acknowledges.
+        ack: u32,
+        /// In the place of the HMAC, which no router can check.
+        hmac: [u8; 8],
+    },
+    /// Nothing: it accepts a connection of TCP alone, as a server's SYN-ACK.
+    PlainAnswer {
+        /// What it acknowledges.
+        ack: u32,
+    },
+}
+
+impl Ask {
+    /// The same without the option.
+    #[must_use]
+    pub const fn without_option(self) -> Self {
+        match self {
+            Self::Answer { ack, .. } | Self::JoinAnswer { ack, .. } | Self::PlainAnswer { ack } => {
+                Self::PlainAnswer { ack }
+            }
+            _ => Self::Plain,
+        }
+    }
 }
 
 /// A packet of ours, as Linux makes it: the same options in the same order, since that is what is asked about.
@@ -70,12 +95,17 @@ impl Probe {
         options.extend_from_slice(&stamp);
         options.extend_from_slice(&[0, 0, 0, 0, 1, 3, 3, WINDOW_SCALE]);
         match self.ask {
-            Ask::Plain | Ask::Later => {}
+            Ask::Plain | Ask::PlainAnswer { .. } | Ask::Later => {}
             // Version 1, HMAC-SHA256.
             Ask::Capable => options.extend_from_slice(&[30, 4, 0x01, 0x01]),
             Ask::Answer { key, .. } => {
                 options.extend_from_slice(&[30, 12, 0x01, 0x01]);
                 options.extend_from_slice(&key);
+            }
+            Ask::JoinAnswer { hmac, .. } => {
+                options.extend_from_slice(&[30, 16, 0x10, 0]);
+                options.extend_from_slice(&hmac);
+                options.extend_from_slice(&stamp);
             }
             Ask::Join { token, nonce } => {
                 options.extend_from_slice(&[30, 12, 0x10, 0]);
@@ -92,12 +122,14 @@ impl Probe {
         let options = self.options();
         let step = self.builder(WINDOW);
         let step = match self.ask {
-            Ask::Answer { ack, .. } => step.syn().ack(ack),
+            Ask::Answer { ack, .. } | Ask::JoinAnswer { ack, .. } | Ask::PlainAnswer { ack } => {
+                step.syn().ack(ack)
+            }
             Ask::Later => step.ack(0),
             _ => step.syn(),
         };
         let Ok(step) = step.options_raw(&options) else {
-            unreachable!("the options above are 32 bytes at most")
+            unreachable!("the options above are 36 bytes at most")
         };
         let mut packet = Vec::with_capacity(step.size(0));
         // Writing to a vector fails only for payloads that do not fit, and there is none.
@@ -141,6 +173,31 @@ fn v6(address: IpAddr) -> [u8; 16] {
 mod tests {
     use super::super::{Mptcp, ip_header, mptcp_of, segment};
     use super::*;
+
+    #[test]
+    fn an_answer_is_like_a_server_s_with_the_option_or_without() {
+        let (ack, key, hmac) = (5, [1; 8], [2; 8]);
+        let answers = [Ask::Answer { ack, key }, Ask::JoinAnswer { ack, hmac }];
+        for ask in answers.into_iter().flat_map(|it| [it, it.without_option()]) {
+            let probe = Probe {
+                source: "192.0.2.1:444".parse().unwrap(),
+                destination: "198.51.100.2:4000".parse().unwrap(),
+                seq: 9,
+                ask,
+                ttl: 3,
+            };
+            let packet = probe.packet();
+            let (_, tcp) = ip_header(&packet).unwrap();
+            let answer = segment(tcp).unwrap();
+            assert!(answer.flags.is_syn_ack() && answer.ack == ack);
+            match (ask, mptcp_of(answer.options)) {
+                (Ask::Answer { .. }, Some(Mptcp::Capable { key: Some(is), .. })) if is == key => {}
+                (Ask::JoinAnswer { .. }, Some(Mptcp::Join { length: 16, .. }))
+                | (Ask::PlainAnswer { .. }, None) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 
     #[test]
     fn a_syn_is_what_it_asks_for_in_both_families() {

@@ -70,6 +70,7 @@ pub fn ip_header(bytes: &[u8]) -> Option<(IpHeader, &[u8])> {
 pub struct Flags(pub u8);
 
 impl Flags {
+    const FIN: u8 = 0x01;
     const SYN: u8 = 0x02;
     const RST: u8 = 0x04;
     const ACK: u8 = 0x10;
@@ -78,6 +79,12 @@ impl Flags {
     #[must_use]
     pub const fn is_syn_ack(self) -> bool {
         self.0 & (Self::SYN | Self::ACK | Self::RST) == Self::SYN | Self::ACK
+    }
+
+    /// Whether it acknowledges, and neither opens nor ends anything.
+    #[must_use]
+    pub const fn is_bare_ack(self) -> bool {
+        self.0 & (Self::SYN | Self::ACK | Self::RST | Self::FIN) == Self::ACK
     }
 
     /// Whether it opens a connection.

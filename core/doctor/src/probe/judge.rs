@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use twinpath::diagnosis::{Certainty, How, PathDiagnosis, Verdict};
+use twinpath::diagnosis::{Certainty, Finding, How, Outcome, PathDiagnosis, Verdict};
 use twinpath_socket::mptcp::fallback_after;
 
+use super::flows::FlowsTried;
 use super::syn::{Reply, SynEvidence, Tried, accepts};
 use crate::packet::{Mptcp, Piece, mptcp_of, options};
 
@@ -92,6 +93,15 @@ pub fn judge_syn(told: &mut PathDiagnosis, evidence: &SynEvidence) {
                 format!("{sent} SYNs without the option were not answered"),
             );
         }
+    }
+    if let Some(flows) = evidence.flows.filter(FlowsTried::differ) {
+        let text = format!(
+            "of {} SYNs with the option, each from another port, {} had what is said above, and {} had MPTCP accepted: packets \
+             are shared between ways that are not alike, and all of this is true on some flows",
+            flows.tried, flows.alike, flows.accepted
+        );
+        told.findings
+            .push(Finding::new("flows", "differ", text, Outcome::Works));
     }
     if let Some(answer) = plain.answer() {
         told.connect_time = Some(plain.after);

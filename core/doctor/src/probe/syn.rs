@@ -4,8 +4,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use twinpath_socket::raw::{Carried, RawPackets, ReservedPort};
+use twinpath_socket::raw::{Carried, RawPackets};
 
+use super::flow::Flow;
+use super::flows::{FlowsTried, MORE};
 use crate::packet::{Answer, Ask, Mptcp, Packet, Probe, TTL, mptcp_of, understand};
 
 /// When an unanswered SYN is sent again, after the first. Chance takes all of them on a path that loses 2 % each way
@@ -36,6 +38,8 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tried {
+    /// The flow that it was of.
+    pub flow: Flow,
     /// How often it was sent.
     pub sent: u32,
     /// What came back.
@@ -73,29 +77,30 @@ pub struct SynEvidence {
     pub join: Option<Tried>,
     /// Without, after one with MP_CAPABLE was not answered: whether the path still works.
     pub plain_after: Option<Tried>,
+    /// What became of MP_CAPABLE on other flows, if they were tried; [`capable`](Self::capable) is of the one that fares
+    /// worst.
+    pub flows: Option<FlowsTried>,
 }
 
 struct Asking<'a> {
     probe: Probe,
-    _port: ReservedPort,
     tried: Tried,
     last: Instant,
     packets: &'a RawPackets,
 }
 
 impl<'a> Asking<'a> {
-    fn new(packets: &'a RawPackets, ask: Ask) -> io::Result<Self> {
-        let port = packets.reserve()?;
+    fn new(packets: &'a RawPackets, flow: Flow, ask: Ask) -> io::Result<Self> {
         Ok(Self {
             probe: Probe {
-                source: SocketAddr::new(packets.source(), port.number()),
+                source: SocketAddr::new(packets.source(), flow.port()),
                 destination: packets.peer(),
                 seq: random()?,
                 ask,
                 ttl: TTL,
             },
-            _port: port,
             tried: Tried {
+                flow,
                 sent: 0,
                 reply: None,
                 after: Duration::ZERO,
@@ -158,32 +163,64 @@ pub async fn ask_by_syn(packets: &RawPackets) -> io::Result<SynEvidence> {
         plain,
         join: None,
         plain_after: None,
+        flows: None,
     };
     let is_accepted = evidence.plain.answer().is_some();
-    if let Some(answer) = evidence.capable.answer() {
-        if mptcp_of(&answer.options).is_none() {
-            let (token, nonce) = (random()?, random()?);
-            let [join] = ask(packets, [Ask::Join { token, nonce }]).await?;
-            evidence.join = Some(join);
-        }
+    if evidence.capable.answer().is_some() {
+        try_to_join(packets, &mut evidence).await?;
     } else if is_accepted {
-        // On other ports, since a load balancer may have chosen a way that is dead.
-        let [capable, plain] = ask(packets, [Ask::Capable, Ask::Plain]).await?;
+        // On other ports as well, since a load balancer may have chosen a way that is dead.
+        let mut asks = vec![(Ask::Plain, None)];
+        asks.push((Ask::Capable, Some(evidence.capable.flow.clone())));
+        asks.extend(std::iter::repeat_n((Ask::Capable, None), MORE));
+        let mut tried = ask_on(packets, asks).await?.into_iter();
+        evidence.plain_after = tried.next();
         let sent = evidence.capable.sent;
+        let Some((capable, flows)) = FlowsTried::of(tried.collect()) else {
+            return Ok(evidence);
+        };
         evidence.capable = capable;
         evidence.capable.sent += sent;
-        evidence.plain_after = Some(plain);
+        evidence.flows = Some(flows);
     }
     Ok(evidence)
 }
 
+/// Where the answer came without the option: a join on the same flow, which takes the same way.
+pub(super) async fn try_to_join(
+    packets: &RawPackets,
+    evidence: &mut SynEvidence,
+) -> io::Result<()> {
+    let answer = evidence.capable.answer();
+    if answer.is_some_and(|it| mptcp_of(&it.options).is_none()) {
+        let (token, nonce) = (random()?, random()?);
+        let flow = evidence.capable.flow.clone();
+        let tried = ask_on(packets, vec![(Ask::Join { token, nonce }, Some(flow))]).await?;
+        evidence.join = tried.into_iter().next();
+    }
+    Ok(())
+}
+
+/// Each on a flow of its own.
 pub(crate) async fn ask<const N: usize>(
     packets: &RawPackets,
     asks: [Ask; N],
 ) -> io::Result<[Tried; N]> {
-    let mut all = Vec::with_capacity(N);
-    for ask in asks {
-        let mut asking = Asking::new(packets, ask)?;
+    let asks = asks.into_iter().map(|it| (it, None)).collect();
+    let tried = ask_on(packets, asks).await?;
+    let told = tried.try_into();
+    told.map_err(|_| io::Error::other("some SYNs were not sent"))
+}
+
+/// Each on the flow that is given, or on one of its own.
+pub(crate) async fn ask_on(
+    packets: &RawPackets,
+    asks: Vec<(Ask, Option<Flow>)>,
+) -> io::Result<Vec<Tried>> {
+    let mut all = Vec::with_capacity(asks.len());
+    for (ask, flow) in asks {
+        let flow = flow.map_or_else(|| Flow::new(packets), Ok)?;
+        let mut asking = Asking::new(packets, flow, ask)?;
         asking.send().await?;
         all.push(asking);
     }
@@ -212,11 +249,7 @@ pub(crate) async fn ask<const N: usize>(
         // The kernel has sent one already where an answer came; where none did, the SYN may have opened something.
         packets.send(&asking.probe.reset()).await?;
     }
-    let mut tried = all.into_iter().map(|it| it.tried);
-    Ok(std::array::from_fn(|_| match tried.next() {
-        Some(tried) => tried,
-        None => unreachable!("there is one for each"),
-    }))
+    Ok(all.into_iter().map(|it| it.tried).collect())
 }
 
 /// Whether a SYN-ACK accepts MPTCP version 1.

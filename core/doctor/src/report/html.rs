@@ -60,7 +60,7 @@ fn section(page: &mut String, path: &ExaminedPath) {
     list(page, "Beside that", &findings);
     list(page, "Not known", &told.needs);
     if let Some(trace) = &path.trace {
-        let hops: Vec<_> = trace.hops.iter().map(hop_line).collect();
+        let hops: Vec<_> = trace.hops.iter().map(|it| hop_line(it, path)).collect();
         let _ = writeln!(
             page,
             "<p class=\"small\">The way out</p>\n<pre>{}</pre>",

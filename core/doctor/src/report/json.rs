@@ -1,11 +1,13 @@
 //! The report as JSON. The shape is written up in SCHEMA.md.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
-use twinpath::diagnosis::{Outcome, SCHEMA_VERSION};
+use twinpath::diagnosis::{Outcome, SCHEMA_VERSION, Verdict};
 
 use crate::advice::advice;
 use crate::packet::{MPTCP, Seen};
-use crate::trace::{Hop, Interval, Located, Trace};
+use crate::trace::{Compared, Hop, Interval, Located, Trace};
 use crate::{Examined, ExaminedPath};
 
 /// All of it as one JSON object: that of [`twinpath::diagnosis`] with more in it.
@@ -54,6 +56,41 @@ fn path(path: &ExaminedPath) -> Value {
     if let Some(back) = &path.back {
         value["trace_back"] = back.clone();
     }
+    if matches!(path.told.verdict, Verdict::SynDropped { .. }) {
+        let on = match (path.arrives, path.dropped) {
+            (true, _) => Some("back"),
+            (false, Some(_)) => Some("out"),
+            (false, None) => None,
+        };
+        value["dropped_on"] = json!(on);
+    }
+    if let Some(join) = &path.join {
+        value["trace_join"] = trace_json(&join.trace, &join.changes);
+        if let Some(dropped) = join.dropped {
+            value["trace_join"]["dropped"] = between(dropped, &join.trace);
+        }
+        if let Some(back) = &join.back {
+            value["trace_join_back"] = back.clone();
+        }
+    }
+    value
+}
+
+/// Two traces as one JSON object, with what was changed and between which hops packets with the option vanish: behind the
+/// last hop that got them, where no hop tells more.
+#[must_use]
+pub fn compared_json(compared: &Compared, changes: &[Located]) -> Value {
+    let mut value = trace_json(&compared.trace, changes);
+    let (after, trace) = (compared.reached, &compared.trace);
+    value["dropped"] = match compared.dropped {
+        Some(dropped) => between(dropped, trace),
+        None => json!({
+            "after": after,
+            "after_from": names(after, trace),
+            "by": null,
+            "by_from": [],
+        }),
+    };
     value
 }
 
@@ -97,16 +134,16 @@ fn hop(hop: &Hop) -> Value {
 }
 
 fn between(interval: Interval, trace: &Trace) -> Value {
-    let names = |ttl: u8| {
-        let hop = ttl
-            .checked_sub(1)
-            .and_then(|at| trace.hops.get(usize::from(at)));
-        hop.map(Hop::responders).unwrap_or_default()
-    };
     json!({
         "after": interval.after,
-        "after_from": names(interval.after),
+        "after_from": names(interval.after, trace),
         "by": interval.by,
-        "by_from": names(interval.by),
+        "by_from": names(interval.by, trace),
     })
+}
+
+fn names(ttl: u8, trace: &Trace) -> Vec<IpAddr> {
+    let at = ttl.checked_sub(1).map(usize::from);
+    let hop = at.and_then(|at| trace.hops.get(at));
+    hop.map(Hop::responders).unwrap_or_default()
 }

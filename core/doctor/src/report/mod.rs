@@ -6,6 +6,6 @@ mod terminal;
 mod words;
 
 pub use html::html;
-pub use json::{json, many_json, trace_json};
+pub use json::{compared_json, json, many_json, trace_json};
 pub use terminal::{Style, text};
 pub use words::options_in_words;

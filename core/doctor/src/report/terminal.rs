@@ -78,7 +78,7 @@ fn one(text: &mut String, path: &ExaminedPath, style: Style) {
     }
     let trace = path.trace.as_ref();
     for hop in trace.map(|it| &it.hops[..]).unwrap_or_default() {
-        line(indent, &hop_line(hop));
+        line(indent, &hop_line(hop, path));
     }
     if let Some(at) = trace.and_then(|it| it.server_at) {
         line(indent, &format!("{at:>3}  {} answers", told.server));
@@ -100,30 +100,53 @@ pub(super) fn change_lines(path: &ExaminedPath) -> Vec<String> {
         ));
     }
     if let Some(back) = &path.back {
-        way_back(&mut lines, back);
+        way_back(&mut lines, back, "SYN-ACKs with the option");
+    }
+    if let Some(join) = &path.join {
+        let trace = Some(&join.trace);
+        lines.extend(join.changes.iter().map(|it| {
+            let between = between(it.between, trace);
+            format!("of SYNs that join {}, {between}", it.difference)
+        }));
+        if let Some(dropped) = join.dropped {
+            lines.push(format!("SYNs that join vanish {}", between(dropped, trace)));
+        }
+        if let Some(back) = &join.back {
+            way_back(&mut lines, back, "answers to joins");
+        }
     }
     lines
 }
 
-fn way_back(lines: &mut Vec<String>, back: &Value) {
+/// `which` is what may vanish.
+fn way_back(lines: &mut Vec<String>, back: &Value, which: &str) {
     if let Some(error) = back["error"].as_str() {
         lines.push(format!(
-            "not known: the way back, hop by hop: CAP_NET_RAW at the other end ({error})"
+            "not known: the way back, hop by hop: the other end says: {error}"
         ));
     }
-    for change in back["changes"].as_array().into_iter().flatten() {
-        let what = change["what"].as_str().unwrap_or_default();
+    let ends = |between: &Value| {
         let hop = |number: &str, names: &str| {
-            let number = change["between"][number].as_u64().unwrap_or_default();
-            let names = change["between"][names].as_array().into_iter().flatten();
+            let number = between[number].as_u64().unwrap_or_default();
+            let names = between[names].as_array().into_iter().flatten();
             let names: Vec<_> = names.filter_map(Value::as_str).collect();
             match number {
                 0 => "the server".to_owned(),
+                _ if names.is_empty() => format!("hop {number} from there"),
                 _ => format!("hop {number} from there ({})", names.join(" ")),
             }
         };
         let (after, by) = (hop("after", "after_from"), hop("by", "by_from"));
-        lines.push(format!("on the way back {what}, between {after} and {by}"));
+        format!("between {after} and {by}")
+    };
+    for change in back["changes"].as_array().into_iter().flatten() {
+        let what = change["what"].as_str().unwrap_or_default();
+        let ends = ends(&change["between"]);
+        lines.push(format!("on the way back {what}, {ends}"));
+    }
+    let dropped = &back["dropped"];
+    if dropped["by"].is_u64() {
+        lines.push(format!("on the way back {which} vanish {}", ends(dropped)));
     }
 }
 
@@ -139,7 +162,7 @@ fn advise(text: &mut String, path: &ExaminedPath) {
     }
 }
 
-pub(super) fn hop_line(hop: &Hop) -> String {
+pub(super) fn hop_line(hop: &Hop, path: &ExaminedPath) -> String {
     let names: Vec<_> = hop.responders().iter().map(ToString::to_string).collect();
     let Some(best) = hop
         .observations
@@ -161,5 +184,10 @@ pub(super) fn hop_line(hop: &Hop) -> String {
         [] => "as sent".into(),
         some => some.join("; "),
     };
-    format!("{:>3}  {}  {seen}", hop.ttl, names.join(" "))
+    // Behind the hop where they vanish others were traced.
+    let of = match path.dropped.is_some_and(|it| hop.ttl > it.after) {
+        true => "of a SYN without the option: ",
+        false => "",
+    };
+    format!("{:>3}  {}  {of}{seen}", hop.ttl, names.join(" "))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::send::{Hop, Trace};
+use super::hop::{Hop, Trace};
 use crate::packet::{Difference, Seen};
 
 /// The smallest stretch of the way that something must have happened on: behind hop `after` saw it as it was, at hop
@@ -139,15 +139,10 @@ pub fn dropped_between(option: &Trace, plain: &Trace) -> Option<Interval> {
         let hop = trace.hops.get(usize::from(ttl) - 1);
         hop.is_some_and(|it| !it.observations.is_empty())
     };
-    let last = |trace: &Trace| {
-        (1..=trace.hops.len() as u8)
-            .rev()
-            .find(|ttl| answers(trace, *ttl))
-    };
     if option.server_at.is_some() {
         return None;
     }
-    let after = last(option).unwrap_or(0);
+    let after = option.farthest();
     // A hop that answers those without the option, and not those with it.
     let mut behind = (after + 1..=plain.hops.len() as u8).filter(|ttl| answers(plain, *ttl));
     let by = behind
@@ -160,7 +155,7 @@ pub fn dropped_between(option: &Trace, plain: &Trace) -> Option<Interval> {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use super::super::send::Observation;
+    use super::super::hop::Observation;
     use super::*;
     use crate::packet::Comparison;
 
@@ -193,6 +188,7 @@ mod tests {
         Trace {
             hops: hops.collect(),
             server_at: Some(told.len() as u8 + 1),
+            ..Trace::default()
         }
     }
 

@@ -1,13 +1,14 @@
 //! Sending the probes and collecting what is said of them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use twinpath_socket::raw::{Carried, RawPackets};
 
-use crate::packet::{Ask, Comparison, Packet, Probe, compare, ip_header, segment, understand};
-use crate::probe::random;
+use super::hop::{Hop, Observation, Trace};
+use crate::packet::{Ask, Packet, Probe, compare, ip_header, segment, understand};
+use crate::probe::{Flow, random};
 
 /// Each hop is asked once in this time: more than a second, the limit that Linux sets itself.
 const ROUND: Duration = Duration::from_millis(1100);
@@ -22,87 +23,76 @@ const STEP: u32 = 1 << 24;
 /// What IP allows is 255, but nothing is farther than this.
 pub(super) const FARTHEST: u8 = 40;
 
-/// What a hop has said about a probe.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Observation {
-    /// Who said it.
-    pub from: IpAddr,
-    /// What differs from what was sent.
-    pub comparison: Comparison,
-}
-
-/// A hop.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Hop {
-    /// How many routers away, from 1.
-    pub ttl: u8,
-    /// What was heard of it, one for each probe that was answered.
-    pub observations: Vec<Observation>,
-}
-
-impl Hop {
-    /// Those who answered, each once: several where packets take turns between paths.
-    #[must_use]
-    pub fn responders(&self) -> Vec<IpAddr> {
-        let mut all: Vec<_> = self.observations.iter().map(|it| it.from).collect();
-        all.sort();
-        all.dedup();
-        all
-    }
-}
-
-/// What became of the probes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Trace {
-    /// From the first router on; those behind the last one that answered are left out.
-    pub hops: Vec<Hop>,
-    /// How far away the server is, if it answered.
-    pub server_at: Option<u8>,
-}
-
-/// Sends SYNs with rising TTL, `rounds` times, a little over a second each, and reports who says what about them.
-///
-/// # Errors
-///
-/// The kernel's, when it sends nothing.
-///
-/// # Cancel safety
-///
-/// Dropping the future leaves what was accepted to the kernel's RST.
-pub async fn trace(packets: &RawPackets, ask: Ask, rounds: u32) -> io::Result<Trace> {
-    let port = packets.reserve()?;
-    let source = SocketAddr::new(packets.source(), port.number());
-    let tracing = Tracing::new(packets, source, ask)?;
-    tracing.run(rounds, true).await
-}
-
-/// The same within a connection that is open, from its `local` end: with what a server's SYN-ACK is like, or a later segment.
-/// Who gets one of them to the end ignores it. `server_at` is how far away the other end is, if that is known.
-///
-/// # Errors
-///
-/// The kernel's, when it sends nothing.
-///
-/// # Cancel safety
-///
-/// Nothing is left behind.
-pub async fn trace_within(
-    packets: &RawPackets,
-    local: SocketAddr,
-    ask: Ask,
+/// One flow of packets, traced with probes of any kind.
+#[derive(Debug)]
+pub struct Tracer<'a> {
+    packets: &'a RawPackets,
+    source: SocketAddr,
+    /// Each probe would open a connection.
+    opens: bool,
     server_at: Option<u8>,
-    rounds: u32,
-) -> io::Result<Trace> {
-    let mut tracing = Tracing::new(packets, local, ask)?;
-    tracing.server_at = server_at;
-    tracing.run(rounds, false).await
+    _flow: Option<Flow>,
+}
+
+impl<'a> Tracer<'a> {
+    /// By SYNs of a flow, each of which is taken back.
+    #[must_use]
+    pub fn of(packets: &'a RawPackets, flow: &Flow) -> Self {
+        Self {
+            packets,
+            source: SocketAddr::new(packets.source(), flow.port()),
+            opens: true,
+            server_at: None,
+            _flow: Some(flow.clone()),
+        }
+    }
+
+    /// Within a connection that is open, from its `local` end: by what a server's SYN-ACK is like, or a later segment. Who
+    /// gets one of them to the end ignores it. `server_at` is how far away the other end is, if that is known.
+    #[must_use]
+    pub const fn within(packets: &'a RawPackets, local: SocketAddr, server_at: Option<u8>) -> Self {
+        Self {
+            packets,
+            source: local,
+            opens: false,
+            server_at,
+            _flow: None,
+        }
+    }
+
+    /// Sends probes with rising TTL, `rounds` times, a little over a second each, and reports who says what about them.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, when it sends nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves what was accepted to the kernel's RST.
+    pub async fn trace(&self, ask: Ask, rounds: u32) -> io::Result<Trace> {
+        self.trace_behind(0, ask, rounds).await
+    }
+
+    /// The same for the hops behind `hop` alone, and only until the next one has answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`trace`](Self::trace).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`trace`](Self::trace).
+    pub async fn trace_behind(&self, hop: u8, ask: Ask, rounds: u32) -> io::Result<Trace> {
+        Tracing::new(self, hop, ask)?.run(rounds).await
+    }
 }
 
 struct Tracing<'a> {
     packets: &'a RawPackets,
+    opens: bool,
+    /// Only hops behind this one are asked.
+    behind: u8,
+    has_arrived: bool,
     probe: Probe,
     base: u32,
     hops: Vec<Hop>,
@@ -112,42 +102,59 @@ struct Tracing<'a> {
 }
 
 impl<'a> Tracing<'a> {
-    fn new(packets: &'a RawPackets, source: SocketAddr, ask: Ask) -> io::Result<Self> {
+    fn new(tracer: &Tracer<'a>, behind: u8, ask: Ask) -> io::Result<Self> {
         let base = random()?;
         let hop = |ttl| Hop {
             ttl,
             observations: Vec::new(),
         };
         Ok(Self {
-            packets,
+            packets: tracer.packets,
+            opens: tracer.opens,
+            behind,
+            has_arrived: false,
             probe: Probe {
-                source,
-                destination: packets.peer(),
+                source: tracer.source,
+                destination: tracer.packets.peer(),
                 seq: base,
                 ask,
                 ttl: 0,
             },
             base,
             hops: (1..=FARTHEST).map(hop).collect(),
-            server_at: None,
-            sent: 0,
+            server_at: tracer.server_at,
+            sent: behind,
         })
     }
 
-    async fn run(mut self, rounds: u32, opens: bool) -> io::Result<Trace> {
+    async fn run(mut self, rounds: u32) -> io::Result<Trace> {
         for round in 0..rounds {
             let begin = Instant::now();
             self.round(round == 0).await?;
+            if self.behind > 0 && self.has_next() {
+                break;
+            }
             let is_last = round + 1 == rounds;
             // Who has answered in full need not be waited for at the end.
             let limit = if is_last { SETTLE } else { ROUND };
             self.listen(begin + limit, is_last).await?;
         }
-        if opens {
-            // Those before it have had the kernel's RST.
-            self.packets.send(&self.at(self.sent).reset()).await?;
+        if self.opens {
+            // The kernel has sent its own where an answer came. What the server has accepted without that is any of those
+            // that no router has answered.
+            let answered = self.answered().unwrap_or(self.behind);
+            for ttl in answered + 1..=self.sent {
+                self.packets.send(&self.at(ttl).reset()).await?;
+            }
         }
         Ok(self.conclude())
+    }
+
+    /// Whether it is known who is behind those that are not asked.
+    fn has_next(&self) -> bool {
+        let next = self.hops.get(usize::from(self.behind));
+        let has_answered = next.is_some_and(|it| !it.observations.is_empty());
+        has_answered || self.server_at == Some(self.behind + 1)
     }
 
     fn at(&self, ttl: u8) -> Probe {
@@ -160,11 +167,12 @@ impl<'a> Tracing<'a> {
 
     /// One probe for each hop. The first time it is found out how many there are.
     async fn round(&mut self, is_first: bool) -> io::Result<()> {
-        if let Some(at) = self.server_at.filter(|_| self.sent == 0) {
+        if let Some(at) = self.server_at.filter(|_| self.sent == self.behind) {
             self.sent = at.saturating_sub(1);
         }
         if !is_first || self.server_at.is_some() {
-            for ttl in 1..=self.server_at.map_or(self.sent, |at| at.saturating_sub(1)) {
+            let last = self.server_at.map_or(self.sent, |at| at.saturating_sub(1));
+            for ttl in self.behind + 1..=last {
                 self.send(ttl).await?;
             }
             return Ok(());
@@ -193,12 +201,14 @@ impl<'a> Tracing<'a> {
     }
 
     fn farthest(&self) -> Option<u8> {
-        let heard = self
-            .hops
-            .iter()
-            .rev()
-            .find(|it| !it.observations.is_empty());
-        heard.map(|it| it.ttl).max(self.server_at)
+        self.answered().max(self.server_at)
+    }
+
+    /// The farthest router that answered.
+    fn answered(&self) -> Option<u8> {
+        let mut all = self.hops.iter().rev();
+        let heard = all.find(|it| !it.observations.is_empty());
+        heard.map(|it| it.ttl)
     }
 
     async fn listen(&mut self, until: Instant, is_last: bool) -> io::Result<()> {
@@ -220,11 +230,11 @@ impl<'a> Tracing<'a> {
     }
 
     fn is_complete(&self) -> bool {
-        let rounds = self.hops.first().map_or(0, |it| it.observations.len());
+        let mut asked = self.hops.iter().skip(self.behind.into()).peekable();
+        let rounds = asked.peek().map_or(0, |it| it.observations.len());
         self.server_at.is_some_and(|at| {
-            let before = self.hops.iter().take_while(|it| it.ttl < at);
-            before
-                .into_iter()
+            asked
+                .take_while(|it| it.ttl < at)
                 .all(|it| it.observations.len() >= rounds.max(1))
         })
     }
@@ -235,12 +245,14 @@ impl<'a> Tracing<'a> {
                 if answer.destination != self.probe.source.port() {
                     return;
                 }
-                let all = 1..=self.sent;
-                if !(answer.flags.is_syn_ack() || answer.flags.is_reset()) {
+                let all = self.behind + 1..=self.sent;
+                let is_ack = self.opens && answer.flags.is_bare_ack();
+                if !(answer.flags.is_syn_ack() || answer.flags.is_reset() || is_ack) {
                     return;
                 }
                 let mut of = all.filter(|ttl| self.at(*ttl).seq.wrapping_add(1) == answer.ack);
                 if let Some(ttl) = of.next() {
+                    self.has_arrived |= is_ack;
                     self.server_at = Some(self.server_at.map_or(ttl, |at| at.min(ttl)));
                 }
             }
@@ -251,7 +263,9 @@ impl<'a> Tracing<'a> {
                     return;
                 }
                 // By the number alone: ports may have been translated.
-                let Some(ttl) = (1..=self.sent).find(|ttl| self.at(*ttl).seq == error.seq()) else {
+                let Some(ttl) =
+                    (self.behind + 1..=self.sent).find(|ttl| self.at(*ttl).seq == error.seq())
+                else {
                     return;
                 };
                 let sent = self.at(ttl).packet();
@@ -282,6 +296,7 @@ impl<'a> Tracing<'a> {
         Trace {
             hops: self.hops,
             server_at: self.server_at,
+            has_arrived: self.has_arrived,
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Meddling {
     pub takes_turns: bool,
     /// Which segments are dropped if they have option 30.
     pub drop: StripMode,
+    /// Of an option 30 only MP_JOIN is meant, by all of these.
+    pub joins_only: bool,
     /// Which segments are answered with a RST, and not delivered, if they have option 30.
     pub refuse: bool,
     /// The probability with which any packet is lost.
@@ -48,9 +50,10 @@ pub struct CableFaults {
     pub out: Meddling,
     /// From the server to the client.
     pub back: Meddling,
-    /// Quotes in ICMP errors of the router at the far end of this cable have that many bytes of TCP.
+    /// Quotes in ICMP errors that the routers at its two ends send over this cable have that many bytes of TCP: those of
+    /// the far one to the client, and those of the near one to the server.
     pub quote: Option<usize>,
-    /// The router at the far end sends no ICMP errors.
+    /// These routers send no ICMP errors over it.
     pub is_silent: bool,
 }
 
@@ -76,6 +79,8 @@ struct Shared {
 pub(super) struct Ends {
     pub(super) west: File,
     pub(super) east: File,
+    /// The addresses of what is at the western end.
+    pub(super) near: Vec<IpAddr>,
     /// The addresses of the router at the far end.
     pub(super) next: Vec<IpAddr>,
     pub(super) seed: u64,
@@ -189,8 +194,11 @@ fn meddle(
     let Some(mut packet) = Packet::parse(bytes) else {
         return (None, None);
     };
-    if !is_out && packet.is_icmp_error() && ends.next.contains(&packet.source_ip()) {
-        shared.errors.fetch_add(1, Ordering::Relaxed);
+    let own = if is_out { &ends.near } else { &ends.next };
+    if packet.is_icmp_error() && own.contains(&packet.source_ip()) {
+        if !is_out {
+            shared.errors.fetch_add(1, Ordering::Relaxed);
+        }
         if faults.is_silent {
             meddled();
             return (None, None);
@@ -201,7 +209,12 @@ fn meddle(
         }
     }
     if let Some(segment) = packet.segment() {
-        if packet.has_mptcp() && does.refuse && segment.is_initial_syn() {
+        let is_meant = if does.joins_only {
+            packet.has_join()
+        } else {
+            packet.has_mptcp()
+        };
+        if is_meant && does.refuse && segment.is_initial_syn() {
             meddled();
             let answer = packet.ends().and_then(|(source, destination)| {
                 let reset = Segment {
@@ -214,12 +227,12 @@ fn meddle(
             });
             return (None, answer.map(|it| it.as_bytes().to_vec()));
         }
-        if packet.has_mptcp() && segment.is_meant_by(does.drop) {
+        if is_meant && segment.is_meant_by(does.drop) {
             meddled();
             return (None, None);
         }
         let is_turn = !does.takes_turns || random.unit() < 0.5;
-        if is_turn && segment.is_meant_by(does.strip) {
+        if is_turn && is_meant && segment.is_meant_by(does.strip) {
             let changed = match does.how {
                 StripHow::Overwrite => packet.strip_mptcp(),
                 StripHow::Remove => packet.remove_mptcp(),

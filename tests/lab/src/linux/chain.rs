@@ -6,13 +6,14 @@ use std::path::Path;
 use super::cable::{Cable, Ends};
 use super::host::Host;
 use super::route::Route;
+use super::twin::Twin;
 use super::world::{device, prepare};
 use crate::error::{LabError, Step as _};
 
-const MTU: u32 = 1500;
+pub(super) const MTU: u32 = 1500;
 /// The device towards the client, and on the client the one towards the server.
-const WEST: &str = "west";
-const EAST: &str = "east";
+pub(super) const WEST: &str = "west";
+pub(super) const EAST: &str = "east";
 /// What the client's device is called.
 const CLIENT_DEVICE: &str = "wlan0";
 const MOST_ROUTERS: u8 = 30;
@@ -25,6 +26,7 @@ const MOST_ROUTERS: u8 = 30;
 #[derive(Debug)]
 pub struct Chain {
     // The order of the fields is the order of the end.
+    twin: Option<Twin>,
     cables: Vec<Cable>,
     hosts: Vec<Host>,
     /// The indexes of the devices of each cable, at its western and its eastern end.
@@ -46,6 +48,7 @@ impl Chain {
         let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
         let last = routers + 1;
         let mut chain = Self {
+            twin: None,
             cables: Vec::new(),
             hosts: Vec::new(),
             devices: Vec::new(),
@@ -77,6 +80,31 @@ impl Chain {
         Ok(chain)
     }
 
+    /// The same with another router beside `router`: what goes out is shared between the two by flow, as routers share
+    /// it (a nexthop group of the kernel's, with addresses and ports in the hash); what comes back takes the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); when `router` is the first one, which has no router before it, or there is none.
+    pub fn with_twin(routers: u8, router: u8) -> Result<Self, LabError> {
+        let mut chain = Self::new(routers)?;
+        if router < 2 || router > routers {
+            let text = "a router with a twin has a router before it";
+            return Err(LabError::BadSpec(text.into()));
+        }
+        let at = usize::from(router);
+        let last = chain.last();
+        let before: Vec<_> = (0..router)
+            .flat_map(|node| addresses(node, last, chain.ipv6))
+            .collect();
+        let after = addresses(router + 1, last, chain.ipv6);
+        let [west, east] = [&chain.hosts[at - 1], &chain.hosts[at + 1]];
+        let first = chain.devices[at - 1][0];
+        let own = twin_addresses(router, chain.ipv6);
+        chain.twin = Some(Twin::beside(west, east, first, &own, &before, &after)?);
+        Ok(chain)
+    }
+
     /// Lays the cable from `node` to the next one.
     fn connect(&mut self, node: u8, last: u8) -> Result<(), LabError> {
         let (near, far) = (
@@ -98,13 +126,15 @@ impl Chain {
                 given.step(|| format!("give node {of} of the chain its address"))?;
             }
         }
-        let next = addresses(node + 1, last, self.ipv6)
-            .into_iter()
-            .map(|(it, _)| it);
+        let only = |node| {
+            let all = addresses(node, last, self.ipv6).into_iter();
+            all.map(|(it, _)| it).collect()
+        };
         let ends = Ends {
             west: near_tun,
             east: far_tun,
-            next: next.collect(),
+            near: only(node),
+            next: only(node + 1),
             seed: u64::from(node) + 1,
         };
         self.devices.push([near_device, far_device]);
@@ -157,6 +187,14 @@ fn addresses(node: u8, last: u8, ipv6: bool) -> Vec<(IpAddr, u8)> {
     all
 }
 
+/// As [`addresses`], of the router beside one.
+fn twin_addresses(router: u8, ipv6: bool) -> Vec<(IpAddr, u8)> {
+    let v4 = Ipv4Addr::new(198, 51, 100, 100 + router);
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100 + u16::from(router));
+    let all = [(v4.into(), 32), (v6.into(), 128)];
+    all[..1 + usize::from(ipv6)].to_vec()
+}
+
 impl Chain {
     /// The host from which it is looked.
     #[must_use]
@@ -194,7 +232,13 @@ impl Chain {
         &self.cables[usize::from(number)]
     }
 
-    /// How many cables there are: one more than routers.
+    /// The router beside another, if there is one.
+    #[must_use]
+    pub fn twin(&self) -> Option<&Twin> {
+        self.twin.as_ref()
+    }
+
+    /// How many cables there are in the row: one more than routers.
     #[must_use]
     pub fn length(&self) -> u8 {
         self.last()
@@ -227,7 +271,8 @@ impl Chain {
 
 impl Drop for Chain {
     fn drop(&mut self) {
-        for host in &self.hosts {
+        let twin = self.twin.as_ref().map(Twin::router);
+        for host in self.hosts.iter().chain(twin) {
             host.end_detached();
         }
     }

@@ -12,6 +12,7 @@ mod netlink;
 mod proxy;
 mod route;
 mod sys;
+mod twin;
 mod userns;
 mod world;
 
@@ -19,5 +20,6 @@ pub use cable::{Cable, CableFaults, Meddling};
 pub use chain::Chain;
 pub use host::{Entered, Host, Task};
 pub use link::LinkHandle;
+pub use twin::Twin;
 pub use userns::become_root_in_user_namespace;
 pub use world::{World, WorldBuilder};

@@ -13,6 +13,7 @@ const NEW_ROUTE: u16 = 24;
 const DEL_ROUTE: u16 = 25;
 const NEW_RULE: u16 = 32;
 const DEL_RULE: u16 = 33;
+const NEW_NEXTHOP: u16 = 104;
 
 const UP: u32 = 1;
 const MAIN_TABLE: u32 = 254;
@@ -105,6 +106,38 @@ impl Netlink {
         Ok(())
     }
 
+    /// A route to everything that chooses one of these devices for each flow.
+    pub(super) fn add_shared_route(&mut self, devices: [u32; 2], v6: bool) -> io::Result<()> {
+        const NEXTHOP: u16 = 30;
+        const GROUP: u16 = 2;
+        const OUT: u16 = 5;
+        // Numbers of the namespace's own.
+        let ids = [1, 2, 3].map(|id| if v6 { id + 10 } else { id });
+        for (id, device) in ids.into_iter().zip(devices) {
+            self.request(nexthop(id, family(v6)).u32(OUT, device))?;
+        }
+        let mut group = Vec::new();
+        for id in &ids[..2] {
+            group.extend_from_slice(&id.to_ne_bytes());
+            // Alike, which is a weight of 1, written as 0.
+            group.extend_from_slice(&[0; 4]);
+        }
+        // A group has no family.
+        self.request(nexthop(ids[2], 0).attribute(GROUP, &group))?;
+        let (device, metric) = (0, 0);
+        let (to, table, source) = (None, None, None);
+        let wanted = Route {
+            to,
+            device,
+            v6,
+            table,
+            metric,
+            source,
+        };
+        self.request(route(NEW_ROUTE, CREATE | REPLACE, &wanted).u32(NEXTHOP, ids[2]))?;
+        Ok(())
+    }
+
     pub(super) fn delete_route(&mut self, unwanted: &Route) -> io::Result<()> {
         self.request(route(DEL_ROUTE, 0, unwanted))?;
         Ok(())
@@ -156,8 +189,11 @@ fn route(kind: u16, flags: u16, route: &Route) -> Request {
     body.extend_from_slice(&0_u32.to_ne_bytes());
     let mut request = Request::new(kind, flags, &body)
         .u32(TABLE, route.table.unwrap_or(MAIN_TABLE))
-        .u32(DEVICE, route.device)
         .u32(METRIC, route.metric);
+    // Where a nexthop is named it has the device.
+    if route.device != 0 {
+        request = request.u32(DEVICE, route.device);
+    }
     if let Some((to, _)) = route.to {
         request = request.attribute(DESTINATION, &octets(to));
     }
@@ -165,6 +201,13 @@ fn route(kind: u16, flags: u16, route: &Route) -> Request {
         request = request.attribute(SOURCE, &octets(source));
     }
     request
+}
+
+/// `struct nhmsg` (include/uapi/linux/nexthop.h), and what names it.
+fn nexthop(id: u32, family: u8) -> Request {
+    const ID: u16 = 1;
+    let body = [family, SCOPE_UNIVERSE, PROTOCOL_STATIC, 0, 0, 0, 0, 0];
+    Request::new(NEW_NEXTHOP, CREATE | REPLACE, &body).u32(ID, id)
 }
 
 fn rule(kind: u16, flags: u16, ip: IpAddr, table: u32) -> Request {

@@ -221,6 +221,13 @@ impl Packet {
         !self.mptcp_options().is_empty()
     }
 
+    /// Whether the first option 30 is an MP_JOIN (RFC 8684 §3.2).
+    pub(crate) fn has_join(&self) -> bool {
+        const JOIN: u8 = 1;
+        let first = self.mptcp_options().into_iter().next();
+        first.is_some_and(|(at, length)| length > 2 && self.bytes[at + 2] >> 4 == JOIN)
+    }
+
     fn mptcp_options(&self) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         if !self.is_tcp() {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use twinpath_lab::{Direction, LinkSpec, StripMode, World, or_skip};
 use twinpath_tests::{Speaks, Ward, ms};
 
-use super::{all, path, verdict};
+use super::{all, path, state, verdict};
 
 /// In how many chains at once.
 const CHAINS: u32 = 5;
@@ -41,6 +41,8 @@ fn a_clean_path_that_loses_two_in_a_hundred_is_never_called_stripped() {
             if let Some(changes) = path(&said)["trace"]["changes"].as_array() {
                 assert!(changes.is_empty(), "{said:?}");
             }
+            let blamed = ["join", "flows"].map(|it| state(&said, it));
+            assert_eq!(blamed, [None, None], "{said:?}");
         }
     });
     log::info!("{} runs took {:?}", runs(), begin.elapsed());
@@ -59,7 +61,11 @@ fn two_paths_are_judged_within_three_seconds_and_the_second_may_join() {
     };
     twinpath_tests::serve_mptcp(world.server(), 443);
     let server = world.server_socket(443).to_string();
-    let ask = || twinpath_tests::ask_doctor(world.client(), &["doctor", &server, "--json"]);
+    let ask_with = |more: &[&str]| {
+        let line = [&["doctor", server.as_str(), "--json"], more].concat();
+        twinpath_tests::ask_doctor(world.client(), &line)
+    };
+    let ask = || ask_with(&[]);
     let join = |said: &twinpath_tests::Said| {
         let all = said.json["paths"].as_array().unwrap();
         assert_eq!(all.len(), 2, "{said:?}");
@@ -78,10 +84,15 @@ fn two_paths_are_judged_within_three_seconds_and_the_second_may_join() {
     log::info!("two paths took {:?}", said.took);
     let cellular = world.link("wwan0");
     cellular.strip_mptcp(StripMode::SynAck, Direction::Down);
-    let said = ask();
+    let said = ask_with(&["--trace"]);
     assert_eq!(
         (join(&said).as_str(), said.code),
         ("stripped", 1),
+        "{said:?}"
+    );
+    let evidence = said.json["paths"][1]["evidence"].to_string();
+    assert!(
+        evidence.contains("taken out of the answer on the way back"),
         "{said:?}"
     );
     cellular.strip_mptcp(StripMode::Off, Direction::Down);

@@ -2,10 +2,12 @@
 
 mod calm;
 mod hops;
+mod joins;
 mod output;
 mod peers;
 mod two_sided;
 mod verdicts;
+mod ways;
 
 use std::thread;
 
@@ -47,10 +49,40 @@ fn ends(between: &Value) -> (u64, u64) {
     )
 }
 
+/// Between which hops packets vanish, if that is said.
+fn vanish(trace: &Value) -> Option<(u64, u64)> {
+    let dropped = &trace["dropped"];
+    dropped.is_object().then(|| ends(dropped))
+}
+
+/// What was found about that, as a word.
+fn state<'a>(said: &'a Said, topic: &str) -> Option<&'a str> {
+    let findings = path(said)["findings"].as_array().unwrap();
+    let mut about = findings.iter().filter(|it| it["topic"] == topic);
+    let found = about.next()?;
+    assert_eq!(about.next(), None, "{said:?}");
+    found["state"].as_str()
+}
+
+/// Whether something is said not to be known, with these words.
+fn needs(said: &Said, words: &str) -> bool {
+    path(said)["needs"].to_string().contains(words)
+}
+
 /// Plays all of these at once, each in a chain of its own: they mostly wait.
 #[track_caller]
 fn all<T: std::fmt::Debug + Clone + Sync>(
     speaks: Speaks,
+    cells: &[T],
+    play: impl Fn(&Ward, T) + Sync,
+) {
+    all_in(|_| Ward::new(ROUTERS, speaks), cells, play);
+}
+
+/// The same in chains that are made for each.
+#[track_caller]
+fn all_in<T: std::fmt::Debug + Clone + Sync>(
+    make: impl Fn(&T) -> Option<Ward> + Sync,
     cells: &[T],
     play: impl Fn(&Ward, T) + Sync,
 ) {
@@ -60,9 +92,9 @@ fn all<T: std::fmt::Debug + Clone + Sync>(
         let playing: Vec<_> = cells
             .iter()
             .map(|cell| {
-                let play = &play;
+                let (play, make) = (&play, &make);
                 let act = move || {
-                    if let Some(ward) = Ward::new(ROUTERS, speaks) {
+                    if let Some(ward) = make(cell) {
                         play(&ward, cell.clone());
                     }
                 };
