@@ -80,6 +80,18 @@ const NFTABLES: Remedy = Remedy {
     source: "nft(8), iptables-extensions(8)",
 };
 
+const HELPER: Remedy = Remedy {
+    product: "Firewall or router with application helpers (ALG), or a proxy",
+    cause: "it rewrites addresses or headers in FTP, SIP or HTTP; MPTCP with checksums ends there, and without them its data \
+            would be out of step",
+    commands: &[
+        "nft list ruleset | grep -n -e 'ct helper' -e tproxy -e redirect",
+        "iptables-save -t raw | grep -n helper",
+        "(take the helper away, or use TLS)",
+    ],
+    source: "RFC 8684, section 3.7; nft(8), conntrack helpers",
+};
+
 const SERVER: Remedy = Remedy {
     product: "Linux server (5.6 and later)",
     cause: "the kernel's MPTCP is off, or the program listens with TCP sockets",
@@ -88,6 +100,7 @@ const SERVER: Remedy = Remedy {
         "mptcpize run <program>",
         "(nginx: `listen 443 ssl multipath;`, haproxy: `bind mptcp4@:443`, lighttpd: server.feature-flags += \
          (\"server.network-mptcp\" => \"enable\"))",
+        "(a program in Go, older than 1.24 or packaged by Debian: GODEBUG=multipathtcp=2 in its environment)",
     ],
     source: "mptcp.dev",
 };
@@ -150,6 +163,11 @@ pub fn advice(told: &PathDiagnosis) -> Advice {
             "Connections work. They cannot move to cellular when Wi-Fi dies; whether that is up to the server or to the \
              network could not be told."
         }
+        Verdict::DataChanged => {
+            remedies.push(HELPER);
+            "Something on this network changes what is sent. Use TLS (https), which nothing on the way can change, and show this \
+             to those who run the network."
+        }
         Verdict::SynDropped { .. } | Verdict::SynRefused => {
             remedies.extend([NFTABLES, PAN_OS, ASA, FIREPOWER]);
             "Apps that want to use Wi-Fi and cellular together wait for seconds, or fail, on this network, since a firewall \
@@ -189,7 +207,10 @@ mod tests {
 
     #[test]
     fn every_remedy_has_a_command_and_a_source() {
-        for remedy in BOXES.iter().chain(&[SERVER, BALANCER, NETWORK_MANAGER]) {
+        for remedy in BOXES
+            .iter()
+            .chain(&[HELPER, SERVER, BALANCER, NETWORK_MANAGER])
+        {
             assert!(
                 !remedy.commands.is_empty() && !remedy.source.is_empty(),
                 "{remedy:?}"

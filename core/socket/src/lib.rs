@@ -51,6 +51,7 @@ pub mod mptcp;
 mod options;
 pub mod raw;
 mod resolve;
+pub mod room;
 pub mod runtime;
 mod saved_syn;
 mod scope;

@@ -27,6 +27,8 @@ pub struct MptcpInfo {
     pub unacked: u64,
     /// Names the connection in this network namespace.
     pub token: u32,
+    /// Whether the data has checksums (RFC 8684 §3.3): if one of both ends asks for them.
+    pub checksums: bool,
 }
 
 /// One TCP connection under an MPTCP connection.
@@ -96,7 +98,7 @@ pub fn counters() -> HashMap<String, u64> {
 }
 
 /// Of two lines with the same beginning the first has the names and the second the values.
-fn parse_counters(netstat: &str) -> HashMap<String, u64> {
+pub(crate) fn parse_counters(netstat: &str) -> HashMap<String, u64> {
     let mut lines = netstat
         .lines()
         .filter_map(|it| it.strip_prefix("MPTcpExt:"));

@@ -95,10 +95,7 @@ impl RawPackets {
         }
         socket.bind(&address)?;
         let port = socket.local_addr()?.as_socket().map_or(0, |it| it.port());
-        Ok(ReservedPort {
-            port,
-            _socket: socket,
-        })
+        Ok(ReservedPort { port, socket })
     }
 
     /// Sends a whole IP packet.
@@ -135,10 +132,14 @@ impl RawPackets {
 #[derive(Debug)]
 pub struct ReservedPort {
     port: u16,
-    _socket: Socket,
+    socket: Socket,
 }
 
 impl ReservedPort {
+    pub(crate) const fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Its number.
     #[must_use]
     pub const fn number(&self) -> u16 {

@@ -74,7 +74,7 @@ impl Scene {
     pub(super) fn client<F, Fut, T>(&self, start: F) -> Result<Task<T>, Trouble>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = T>,
+        Fut: Future<Output = T> + 'static,
         T: Send + 'static,
     {
         Ok(self.world.client().spawn(start)?)

@@ -76,7 +76,7 @@ impl Stage {
     pub(super) fn serve<F, Fut>(&self, serve: F) -> Result<Way, String>
     where
         F: FnOnce(SocketAddr, Ready) -> Fut + Send + 'static,
-        Fut: Future<Output = ()>,
+        Fut: Future<Output = ()> + 'static,
     {
         let (ready, is_ready) = mpsc::channel();
         let listen = match self {
@@ -111,7 +111,7 @@ impl Stage {
     pub(super) fn run_client<F, Fut>(&self, client: F) -> Result<(), String>
     where
         F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = ()>,
+        Fut: Future<Output = ()> + 'static,
     {
         match self {
             Self::Namespaces(world) => {

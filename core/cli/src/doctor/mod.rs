@@ -26,8 +26,9 @@ const MOST: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without privilege it tells what the kernel's own connections show. With CAP_NET_RAW (sudo) it also sends SYNs of its own, which tell \
-a server that does not speak MPTCP from a path that takes the option out, and traces. Either way the kernel's MPTCP is as it was \
-afterwards.
+a server that does not speak MPTCP from a path that takes the option out, and traces. As root it also finds data that is changed on \
+the way, by MPTCP's checksums, and measures how long a connect waits where the option is dropped, both in a network namespace of its \
+own. Either way the kernel's MPTCP is as it was afterwards. Of a name with several addresses the first four of each family are tested.
 
 Exit status: 0 MPTCP works, 1 connections work without it, 2 they are broken, 3 it could not be told, 64 usage. Of several paths or \
 hosts, the worst that is certain.

@@ -53,6 +53,9 @@ impl PathDiagnosis {
         if let super::Verdict::SynDropped { fallback } = self.verdict {
             value["fallback_ms"] = json!(fallback.as_millis() as u64);
         }
+        if let Some(time) = self.fallback_time {
+            value["fallback_measured_ms"] = json!(time.as_micros() as f64 / 1000.0);
+        }
         if let Some(time) = self.connect_time {
             value["connect_ms"] = json!(time.as_micros() as f64 / 1000.0);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use twinpath_socket::mptcp::fallback_after;
 
 use super::kernel::{AnswerOf, KernelEvidence, MptcpAnswer};
-use super::{Certainty, How, PathDiagnosis, PathToTest, Verdict};
+use super::{Certainty, Finding, How, Outcome, PathDiagnosis, PathToTest, Verdict};
 
 const RAW: &str = "which end or device left the option out: run `twinpath doctor` with CAP_NET_RAW (sudo), with --trace \
 for the hop, or against `twinpath doctor --listen` on the server";
@@ -17,6 +17,7 @@ pub fn judge_kernel(path: &PathToTest, evidence: &KernelEvidence) -> PathDiagnos
     plain(&mut told, &evidence.plain);
     if told.connect_time.is_some() {
         mptcp(&mut told, &evidence.mptcp);
+        checksums(&mut told, evidence);
     }
     told.summary = sentence(&told);
     told
@@ -94,6 +95,15 @@ fn mptcp(told: &mut PathDiagnosis, answer: &MptcpAnswer) {
             Certainty::Proven,
             "MPTCP was negotiated, and after the first data the connection fell back to TCP".into(),
         ),
+        MptcpAnswer::ChecksumsWrong { out, back } => say(
+            Verdict::DataChanged,
+            Certainty::Likely,
+            format!(
+                "MPTCP was negotiated with checksums over the data, and ended after the first data; checksums that were wrong \
+                 have been counted meanwhile, for data changed {} (MPFailRx, DataCsumErr, which count all programs)",
+                changed(*out, *back)
+            ),
+        ),
         MptcpAnswer::LostAtOnce => say(
             Verdict::StrippedLater,
             Certainty::Likely,
@@ -147,6 +157,39 @@ fn mptcp(told: &mut PathDiagnosis, answer: &MptcpAnswer) {
     }
 }
 
+/// What checksums over the data have shown, where there were any.
+fn checksums(told: &mut PathDiagnosis, evidence: &KernelEvidence) {
+    match (&evidence.mptcp, evidence.checksums) {
+        (MptcpAnswer::Held, true) => told.findings.push(Finding::new(
+            "payload",
+            "unchanged",
+            "data with MPTCP's checksums was accepted as it was sent (out)",
+            Outcome::Works,
+        )),
+        (MptcpAnswer::Held | MptcpAnswer::Negotiated, false) => told.needs.push(
+            "whether something on the way changes data: `sudo twinpath doctor`, or net.mptcp.checksum_enabled=1 at either end"
+                .into(),
+        ),
+        (MptcpAnswer::LostLater, true) => {
+            told.certainty = Certainty::Likely;
+            told.evidence.push(
+                "the data had checksums: that something changed it, and not the option, would look the same".into(),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Which data was changed.
+#[must_use]
+pub fn changed(out: bool, back: bool) -> &'static str {
+    match (out, back) {
+        (true, false) => "on the way out",
+        (false, true) => "on the way back",
+        _ => "in both directions",
+    }
+}
+
 /// The verdict as a sentence for people, which claims no more than was tested.
 #[must_use]
 pub fn sentence(told: &PathDiagnosis) -> String {
@@ -181,10 +224,20 @@ pub fn sentence(told: &PathDiagnosis) -> String {
             "MPTCP is negotiated between {from} and {to}, but the option is taken out of what follows: connections work, \
              without MPTCP"
         ),
-        Verdict::SynDropped { fallback } => format!(
-            "Between {from} and {to} packets that ask for MPTCP, or grant it, are dropped: whoever asks waits {} for a plain connection",
-            ms(fallback)
+        Verdict::DataChanged => format!(
+            "Something between {from} and {to} changes data: where MPTCP has checksums it ends, and without TLS the data is \
+             wrong"
         ),
+        Verdict::SynDropped { fallback } => {
+            let wait = match told.fallback_time {
+                Some(measured) => format!("{} (measured)", ms(measured)),
+                None => format!("{} (as this kernel is set)", ms(fallback)),
+            };
+            format!(
+                "Between {from} and {to} packets that ask for MPTCP, or grant it, are dropped: whoever asks waits {wait} for a \
+                 plain connection"
+            )
+        }
         Verdict::SynRefused => format!(
             "Between {from} and {to} connections that ask for MPTCP are refused, plain ones are not"
         ),
@@ -211,7 +264,6 @@ fn ms(time: Duration) -> String {
 mod tests {
     use twinpath_socket::{Binding, InterfaceKind};
 
-    use super::super::Outcome;
     use super::*;
 
     fn told(mptcp: MptcpAnswer) -> PathDiagnosis {
@@ -222,7 +274,46 @@ mod tests {
             server: "192.0.2.1:443".parse().unwrap(),
         };
         let plain = AnswerOf::Accepted(Duration::from_millis(20));
-        judge_kernel(&path, &KernelEvidence { plain, mptcp })
+        let checksums = matches!(mptcp, MptcpAnswer::ChecksumsWrong { .. });
+        let evidence = KernelEvidence {
+            plain,
+            mptcp,
+            checksums,
+        };
+        judge_kernel(&path, &evidence)
+    }
+
+    #[test]
+    fn wrong_checksums_are_told_with_the_direction_and_are_no_more_than_likely() {
+        for (out, back, word) in [
+            (true, false, "on the way out"),
+            (false, true, "on the way back"),
+            (true, true, "in both directions"),
+        ] {
+            let told = told(MptcpAnswer::ChecksumsWrong { out, back });
+            assert_eq!(told.verdict, Verdict::DataChanged);
+            assert_eq!(told.certainty, Certainty::Likely);
+            assert_eq!(told.outcome(), Outcome::Broken);
+            assert!(told.evidence.iter().any(|it| it.contains(word)), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_while_data_has_checksums_has_two_explanations() {
+        let mut evidence = KernelEvidence {
+            plain: AnswerOf::Accepted(Duration::from_millis(20)),
+            mptcp: MptcpAnswer::LostLater,
+            checksums: true,
+        };
+        let path = PathToTest {
+            interface: "wlan0".into(),
+            kind: InterfaceKind::Wifi,
+            binding: Binding::Unbound,
+            server: "192.0.2.1:443".parse().unwrap(),
+        };
+        assert_eq!(judge_kernel(&path, &evidence).certainty, Certainty::Likely);
+        evidence.checksums = false;
+        assert_eq!(judge_kernel(&path, &evidence).certainty, Certainty::Proven);
     }
 
     #[test]

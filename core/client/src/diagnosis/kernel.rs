@@ -49,6 +49,14 @@ pub enum MptcpAnswer {
     Negotiated,
     /// Negotiated, and gone after the first data.
     LostLater,
+    /// Negotiated, with checksums over the data, and gone after the first data, while the kernel's counters, which count
+    /// all programs, have counted checksums that were wrong.
+    ChecksumsWrong {
+        /// Of data from here, as a peer has said (MP_FAIL).
+        out: bool,
+        /// Of data that arrived here.
+        back: bool,
+    },
     /// Gone as soon as the connection was there, though by the kernel's counters, which count all programs, an answer with
     /// the option came meanwhile: from a server that speaks first.
     LostAtOnce,
@@ -76,6 +84,8 @@ pub struct KernelEvidence {
     pub plain: AnswerOf,
     /// One with it.
     pub mptcp: MptcpAnswer,
+    /// Whether the data of the latter had checksums, since either end asks for them.
+    pub checksums: bool,
 }
 
 /// Asks the kernel for a plain connection over that path, then for one with MPTCP. See the
@@ -86,8 +96,9 @@ pub struct KernelEvidence {
 /// Dropping the future closes what is open.
 pub async fn ask_kernel(path: &PathToTest) -> KernelEvidence {
     let plain = try_plain(path).await;
+    let mut checksums = false;
     let mptcp = match (&plain, mptcp::is_available()) {
-        (AnswerOf::Accepted(_), Ok(())) => ask_for_mptcp(path).await,
+        (AnswerOf::Accepted(_), Ok(())) => ask_for_mptcp(path, &mut checksums).await,
         (AnswerOf::Accepted(_), Err(error)) if error.kind() == io::ErrorKind::Unsupported => {
             MptcpAnswer::NotAsked("this system has no MPTCP that sockets can ask for".into())
         }
@@ -96,7 +107,11 @@ pub async fn ask_kernel(path: &PathToTest) -> KernelEvidence {
         }
         _ => MptcpAnswer::NotAsked("the server cannot be reached by TCP".into()),
     };
-    KernelEvidence { plain, mptcp }
+    KernelEvidence {
+        plain,
+        mptcp,
+        checksums,
+    }
 }
 
 async fn try_plain(path: &PathToTest) -> AnswerOf {
@@ -117,11 +132,11 @@ fn answer_of(error: &io::Error) -> AnswerOf {
     }
 }
 
-async fn ask_for_mptcp(path: &PathToTest) -> MptcpAnswer {
+async fn ask_for_mptcp(path: &PathToTest, checksums: &mut bool) -> MptcpAnswer {
     let limit = mptcp::fallback_after().saturating_sub(MARGIN);
     // Twice, since three packets in a row may be lost by chance.
     for _ in 0..2 {
-        if let Some(answer) = ask_once(path, limit).await {
+        if let Some(answer) = ask_once(path, limit, checksums).await {
             return answer;
         }
     }
@@ -132,32 +147,42 @@ async fn ask_for_mptcp(path: &PathToTest) -> MptcpAnswer {
     }
 }
 
-async fn ask_once(path: &PathToTest, limit: Duration) -> Option<MptcpAnswer> {
+async fn ask_once(path: &PathToTest, limit: Duration, checksums: &mut bool) -> Option<MptcpAnswer> {
     let mut options = ConnectOptions::bound_to(path.binding.clone());
     options.mptcp = true;
     let before = mptcp::counters();
     let connected = timeout(limit, connect(path.server, &options)).await.ok()?;
     Some(match connected {
-        Ok(stream) if is_mptcp(&stream) => did_it_hold(stream).await,
-        Ok(_) => {
-            let after = mptcp::counters();
-            let has_counted = |name| after.get(name) != before.get(name);
-            match () {
-                () if has_counted("MPCapableSYNTXDisabled") => MptcpAnswer::LeftOut,
-                () if has_counted("MPCapableSYNACKRX") => MptcpAnswer::LostAtOnce,
-                () => MptcpAnswer::WithoutOption,
+        Ok(stream) => match mptcp::mptcp_info(&stream) {
+            Ok(Some(info)) => {
+                *checksums = info.checksums;
+                let held = did_it_hold(stream).await;
+                if held != MptcpAnswer::LostLater || !info.checksums {
+                    return Some(held);
+                }
+                let after = mptcp::counters();
+                let has_counted = |name| after.get(name) != before.get(name);
+                match (has_counted("MPFailRx"), has_counted("DataCsumErr")) {
+                    (false, false) => held,
+                    (out, back) => MptcpAnswer::ChecksumsWrong { out, back },
+                }
             }
-        }
+            _ => {
+                let after = mptcp::counters();
+                let has_counted = |name| after.get(name) != before.get(name);
+                match () {
+                    () if has_counted("MPCapableSYNTXDisabled") => MptcpAnswer::LeftOut,
+                    () if has_counted("MPCapableSYNACKRX") => MptcpAnswer::LostAtOnce,
+                    () => MptcpAnswer::WithoutOption,
+                }
+            }
+        },
         Err(error) => match answer_of(&error) {
             AnswerOf::Refused => MptcpAnswer::Refused,
             AnswerOf::Silence => return None,
             _ => MptcpAnswer::Failed(error.to_string()),
         },
     })
-}
-
-fn is_mptcp(stream: &TcpStream) -> bool {
-    matches!(mptcp::mptcp_info(stream), Ok(Some(_)))
 }
 
 /// An option that is taken out after the handshake shows once data is acknowledged.

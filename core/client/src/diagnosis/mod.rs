@@ -33,7 +33,7 @@ mod paths;
 mod verdict;
 
 pub use json::SCHEMA_VERSION;
-pub use judge::{judge_kernel, sentence};
+pub use judge::{changed, judge_kernel, sentence};
 pub use kernel::{AnswerOf, KernelEvidence, MptcpAnswer, ask_kernel};
 pub use paths::{PathToTest, paths_to};
 pub use verdict::{Certainty, Diagnosis, Finding, How, Outcome, PathDiagnosis, Verdict};
@@ -42,7 +42,7 @@ use crate::Target;
 use crate::error::ConnectError;
 
 /// Tests every path to `target`: over the named interfaces, or over all that can be used if none is
-/// named, by IPv4 and IPv6. The paths are tested side by side, within 12 s.
+/// named, to the first addresses of the server of IPv4 and IPv6. The paths are tested side by side, within 12 s.
 ///
 /// # Errors
 ///

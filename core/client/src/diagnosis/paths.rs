@@ -14,6 +14,9 @@ use crate::error::ConnectError;
 /// Longer than a lookup takes that works.
 const LOOKUP: Duration = Duration::from_secs(5);
 
+/// Addresses of one family that are tested; large services have more, of which one is as good as the other.
+const MOST: usize = 4;
+
 /// A path to test: from one interface to one address of the server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -28,8 +31,8 @@ pub struct PathToTest {
     pub server: SocketAddr,
 }
 
-/// The paths to `target`: the first IPv4 and the first IPv6 address of the server from every interface
-/// that can be used or is named. What cannot be tested is in the notes of the diagnosis.
+/// The paths to `target`: the first four IPv4 and the first four IPv6 addresses of the server from every
+/// interface that can be used or is named. What cannot be tested is in the notes of the diagnosis.
 ///
 /// # Errors
 ///
@@ -72,19 +75,30 @@ pub async fn paths_to(
             }
         };
         for is_v6 in [false, true] {
-            let Some(server) = addresses.iter().find(|it| it.is_ipv6() == is_v6) else {
-                continue;
-            };
-            match why_not(&interface, server) {
-                Some(why) => diagnosis
-                    .notes
-                    .push(format!("{name} to {server} was not tested: {why}")),
-                None => paths.push(PathToTest {
-                    interface: name.clone(),
-                    kind: interface.kind,
-                    binding: binding.clone(),
-                    server: *server,
-                }),
+            let of_family: Vec<_> = addresses
+                .iter()
+                .filter(|it| it.is_ipv6() == is_v6)
+                .collect();
+            let (tested, left) = of_family.split_at(of_family.len().min(MOST));
+            for server in tested {
+                match why_not(&interface, server) {
+                    Some(why) => diagnosis
+                        .notes
+                        .push(format!("{name} to {server} was not tested: {why}")),
+                    None => paths.push(PathToTest {
+                        interface: name.clone(),
+                        kind: interface.kind,
+                        binding: binding.clone(),
+                        server: **server,
+                    }),
+                }
+            }
+            if !left.is_empty() {
+                let left: Vec<_> = left.iter().map(|it| it.ip().to_string()).collect();
+                let left = left.join(", ");
+                diagnosis.notes.push(format!(
+                    "from {name}, {MOST} addresses of a family were tested, and not {left}: name one to test it"
+                ));
             }
         }
     }

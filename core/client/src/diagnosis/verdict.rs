@@ -11,7 +11,7 @@ use twinpath_socket::InterfaceKind;
 pub struct Diagnosis {
     /// What was asked about, as `host:port`.
     pub target: String,
-    /// One for each interface and family that was tested.
+    /// One for each interface and address that was tested.
     pub paths: Vec<PathDiagnosis>,
     /// What was not tested, and why.
     pub notes: Vec<String>,
@@ -54,6 +54,9 @@ pub struct PathDiagnosis {
     pub summary: String,
     /// How long a plain connect took, if one succeeded.
     pub connect_time: Option<Duration>,
+    /// With [`Verdict::SynDropped`]: how long it took until a connect that had asked for MPTCP was
+    /// accepted without, if that was measured.
+    pub fallback_time: Option<Duration>,
     /// What the verdict rests on, one observation each.
     pub evidence: Vec<String>,
     /// What else was seen.
@@ -74,6 +77,7 @@ impl PathDiagnosis {
             certainty: Certainty::None,
             summary: String::new(),
             connect_time: None,
+            fallback_time: None,
             evidence: Vec::new(),
             findings: Vec::new(),
             needs: Vec::new(),
@@ -106,6 +110,9 @@ pub enum Verdict {
     NotNegotiated,
     /// It was negotiated, and the option was taken out of what followed.
     StrippedLater,
+    /// It was negotiated, and data is changed on the way, which the checksums of MPTCP or the other end
+    /// have shown: where there are checksums, MPTCP ends there.
+    DataChanged,
     /// SYNs with the option were never answered, those without were. A program that asks for MPTCP
     /// waits that long before its system tries without.
     SynDropped {
@@ -145,6 +152,7 @@ impl Verdict {
             Self::StrippedBack(_) => "stripped_back",
             Self::NotNegotiated => "not_negotiated",
             Self::StrippedLater => "stripped_later",
+            Self::DataChanged => "data_changed",
             Self::SynDropped { .. } => "syn_dropped",
             Self::SynRefused => "syn_refused",
             Self::Unreachable => "unreachable",
@@ -172,9 +180,11 @@ impl Verdict {
             | Self::StrippedBack(_)
             | Self::NotNegotiated
             | Self::StrippedLater => Outcome::WithoutMptcp,
-            Self::SynDropped { .. } | Self::SynRefused | Self::Unreachable | Self::Closed => {
-                Outcome::Broken
-            }
+            Self::DataChanged
+            | Self::SynDropped { .. }
+            | Self::SynRefused
+            | Self::Unreachable
+            | Self::Closed => Outcome::Broken,
             Self::Unknown => Outcome::Unknown,
         }
     }

@@ -98,5 +98,8 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
                 Finding::new("payload", "changed", text, Outcome::Broken)
             }
         });
+        if told.verdict == Verdict::Works && payload.is_changed() {
+            (told.verdict, told.certainty) = (Verdict::DataChanged, Certainty::Proven);
+        }
     }
 }

@@ -24,15 +24,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Has every path but the first that works join a connection over that one, by a SYN that is taken back. If it was traced
 /// that one as well; and where joins do not get through on a path that was, it is found out between which hops.
 pub(super) async fn join(paths: &[PathToTest], examined: &mut [ExaminedPath]) {
-    for is_v6 in [false, true] {
-        let of_family = |it: &PathToTest| it.server.is_ipv6() == is_v6;
+    // Another address may be another server, which knows nothing of the connection.
+    let mut servers: Vec<_> = paths.iter().map(|it| it.server).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    for server in servers {
+        let is_there = |it: &PathToTest| it.server == server;
         let works = |it: &ExaminedPath| it.told.verdict == Verdict::Works;
-        let first = (0..paths.len()).find(|at| of_family(&paths[*at]) && works(&examined[*at]));
+        let first = (0..paths.len()).find(|at| is_there(&paths[*at]) && works(&examined[*at]));
         let Some(first) = first else { continue };
         let is_traced = |it: &ExaminedPath| it.trace.is_some();
         let joining: Vec<_> = (0..paths.len())
             .filter(|at| *at != first || is_traced(&examined[*at]))
-            .filter(|at| of_family(&paths[*at]))
+            .filter(|at| is_there(&paths[*at]))
             // What cannot connect cannot join.
             .filter(|at| examined[*at].told.connect_time.is_some())
             .collect();

@@ -2,6 +2,8 @@
 
 mod asked;
 mod back;
+mod checksums;
+mod fallback;
 mod idle;
 mod join;
 mod joining;
@@ -40,7 +42,7 @@ pub struct Options {
 pub struct Examined {
     /// What was asked about, as `host:port`.
     pub target: String,
-    /// One for each interface and family that was tested.
+    /// One for each interface and address that was tested.
     pub paths: Vec<ExaminedPath>,
     /// What was not tested, and why.
     pub notes: Vec<String>,
@@ -112,8 +114,15 @@ pub async fn examine(target: &Target, options: &Options) -> Result<Examined, Con
     let (paths, diagnosis) = paths_to(target, &options.interfaces).await?;
     let mut examining = JoinSet::new();
     let turns = Arc::<Turns>::default();
+    let mut with_trace = 0;
     for (at, path) in paths.iter().cloned().enumerate() {
-        let options = options.clone();
+        let mut options = options.clone();
+        // The hops to the addresses of one server are mostly the same, and each is asked once a second.
+        let is_first = |it: &PathToTest| {
+            it.interface == path.interface && it.server.is_ipv6() == path.server.is_ipv6()
+        };
+        options.trace &= paths.iter().position(is_first) == Some(at);
+        with_trace += usize::from(options.trace);
         let turns = Arc::clone(&turns);
         examining.spawn(async move { (at, path::examine(&path, &options, &turns).await) });
     }
@@ -138,10 +147,17 @@ pub async fn examine(target: &Target, options: &Options) -> Result<Examined, Con
         }
     }
     summarise(&mut examined);
+    let mut notes = diagnosis.notes;
+    if options.trace && with_trace < paths.len() {
+        notes.push(
+            "--trace looked at the way to the first address of a family alone: name another one to trace it"
+                .into(),
+        );
+    }
     Ok(Examined {
         target: diagnosis.target,
         paths: examined,
-        notes: diagnosis.notes,
+        notes,
     })
 }
 
@@ -168,7 +184,7 @@ pub(crate) fn joins_are_hindered(told: &PathDiagnosis) -> bool {
 fn summarise(examined: &mut [ExaminedPath]) {
     let kinds: Vec<_> = examined
         .iter()
-        .map(|it| (it.told.server.is_ipv6(), it.told.kind))
+        .map(|it| (it.told.server, it.told.kind))
         .collect();
     for path in examined {
         path.told.summary = sentence(&path.told);
@@ -185,7 +201,7 @@ fn summarise(examined: &mut [ExaminedPath]) {
             InterfaceKind::Cellular => (InterfaceKind::Wifi, "Wi-Fi"),
             _ => (InterfaceKind::Cellular, "cellular"),
         };
-        let is_tested = kinds.contains(&(path.told.server.is_ipv6(), other.0));
+        let is_tested = kinds.contains(&(path.told.server, other.0));
         let tested = if is_tested {
             "tested beside it"
         } else {

@@ -4,11 +4,11 @@ use std::io;
 
 use twinpath::diagnosis::{
     Certainty, KernelEvidence, MptcpAnswer, PathDiagnosis, PathToTest, Verdict, ask_kernel,
-    judge_kernel,
+    changed, judge_kernel,
 };
 use twinpath_socket::raw::RawPackets;
 
-use super::{ExaminedPath, Options, Turns, asked, back, idle, traced};
+use super::{ExaminedPath, Options, Turns, asked, back, checksums, fallback, idle, traced};
 use crate::listen::{Asking, ask_the_other_end};
 use crate::probe::{FlowsTried, ask_by_syn, judge_syn, try_flows};
 
@@ -21,8 +21,10 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
         }
         io::Result::Ok((packets, evidence))
     };
+    let mut by_raw = false;
     let mut examined = match raw.await {
         Ok((packets, evidence)) => {
+            by_raw = true;
             let mut told = PathDiagnosis::new(path.interface.clone(), path.kind, path.server);
             judge_syn(&mut told, &evidence);
             let mut examined = ExaminedPath::new(told);
@@ -36,6 +38,9 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
                 if options.trace && examined.told.verdict == Verdict::StrippedLater {
                     traced::trace_later(path, &packets, &mut examined).await;
                 }
+            }
+            if matches!(examined.told.verdict, Verdict::SynDropped { .. }) {
+                fallback::measure(path, &mut examined.told).await;
             }
             if !options.trace && examined.told.verdict == Verdict::NotNegotiated {
                 let what = "whether the server does not speak MPTCP or something on the way takes the option out, and where: \
@@ -51,6 +56,8 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
         if let Some(answers) = ask_the_other_end(path, &asking).await {
             asked::judge(&mut examined, &answers);
             back::judge(path, &mut examined, &answers).await;
+        } else if by_raw && examined.told.verdict == Verdict::Works {
+            checksums::check(path, &mut examined.told).await;
         }
         if let Some(limit) = options.idle {
             examined
@@ -109,6 +116,22 @@ fn did_it_hold(told: &mut PathDiagnosis, evidence: &KernelEvidence) {
             Verdict::Works,
             Certainty::Proven,
             "a connection of the kernel's MPTCP had its data acknowledged with the option".into(),
+        ),
+        MptcpAnswer::ChecksumsWrong { out, back } => say(
+            Verdict::DataChanged,
+            Certainty::Likely,
+            format!(
+                "a connection of the kernel's MPTCP ended after the first data, and checksums that were wrong have been counted \
+                 meanwhile, for data changed {} (MPFailRx, DataCsumErr, which count all programs)",
+                changed(*out, *back)
+            ),
+        ),
+        MptcpAnswer::LostLater if evidence.checksums => say(
+            Verdict::StrippedLater,
+            Certainty::Likely,
+            "a connection of the kernel's MPTCP fell back to TCP after the first data; that had checksums: that something \
+             changed it, and not the option, would look the same"
+                .into(),
         ),
         MptcpAnswer::LostLater | MptcpAnswer::LostAtOnce => say(
             Verdict::StrippedLater,

@@ -37,6 +37,12 @@ pub struct PayloadAnswer {
     pub wrong_here: Option<usize>,
 }
 
+impl PayloadAnswer {
+    pub(crate) const fn is_changed(self) -> bool {
+        self.wrong_there.is_some() || self.wrong_here.is_some()
+    }
+}
+
 /// What the other end has said.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]

@@ -45,8 +45,8 @@ pub(crate) use os::{
 };
 #[cfg(target_os = "linux")]
 pub(crate) use os::{
-    MPTCP, PathManager, RawPackets, end_subflow, last_heard_at, mptcp_info, raw_is_permitted,
-    runtime, save_syns, saved_syn,
+    MPTCP, PathManager, RawPackets, Room, end_subflow, last_heard_at, mptcp_info, raw_is_permitted,
+    runtime, save_syns, saved_syn, show_nothing,
 };
 #[cfg(unix)]
 pub(crate) use shared::descriptors::{OUT_OF_DESCRIPTORS, raise_descriptor_limit};
@@ -55,7 +55,7 @@ pub(crate) use shared::trust::platform_verifier;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use shared::{
     no_mptcp::{MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info},
-    no_raw::{RawPackets, raw_is_permitted, save_syns, saved_syn},
+    no_raw::{RawPackets, Room, raw_is_permitted, save_syns, saved_syn, show_nothing},
     no_runtime as runtime,
 };
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
 use twinpath_lab::{Direction, LinkSpec, StripMode, World, or_skip};
 use twinpath_tests::{Speaks, Ward, ms};
 
@@ -38,6 +39,10 @@ fn a_clean_path_that_loses_two_in_a_hundred_is_never_called_stripped() {
                 "works",
                 "chain {number}, run {run}: {said:?}"
             );
+            // Nor for a box that changes data.
+            let findings = path(&said)["findings"].as_array().unwrap();
+            let is_blamed = |it: &Value| it["topic"] == "payload" && it["state"] != "unchanged";
+            assert!(!findings.iter().any(is_blamed), "{said:?}");
             if let Some(changes) = path(&said)["trace"]["changes"].as_array() {
                 assert!(changes.is_empty(), "{said:?}");
             }

@@ -1,6 +1,7 @@
 //! `twinpath doctor`, in a chain of routers that do what middleboxes do.
 
 mod calm;
+mod data;
 mod hops;
 mod joins;
 mod output;

@@ -63,6 +63,67 @@ fn a_report_of_many_hosts_is_text_json_and_a_page_of_its_own() {
 }
 
 #[test]
+fn every_address_of_a_name_is_tested_up_to_four_and_the_rest_is_named() {
+    let Some(ward) = Ward::new(ROUTERS, Speaks::Mptcp) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    // Nobody listens on the routers.
+    let server = ward.chain.server_socket(false, 443).ip();
+    let routers = (1..=ROUTERS).map(|it| ward.chain.address(it, false));
+    let all: Vec<_> = [server].into_iter().chain(routers).collect();
+    let ask = |count: usize| {
+        let lines = all[..count].iter().map(|it| format!("{it} many.test\n"));
+        std::fs::write(&hosts, lines.collect::<String>()).unwrap();
+        // A file of hosts for this command alone.
+        let script =
+            "mount --bind \"$1\" /etc/hosts && exec \"$2\" doctor many.test --json --trace";
+        let mut command = ward.chain.client().command("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]);
+        command.arg(&hosts).arg(twinpath_tests::binary());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let json: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        (json, output.status.code())
+    };
+    let (json, code) = ask(2);
+    let mut verdicts: Vec<_> = json["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["verdict"].as_str().unwrap())
+        .collect();
+    verdicts.sort_unstable();
+    assert_eq!(
+        (verdicts, code),
+        (vec!["closed", "works"], Some(2)),
+        "{json:#}"
+    );
+    let traces = json["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| !it["trace"].is_null());
+    assert_eq!(traces.count(), 1, "{json:#}");
+    assert!(
+        json["notes"].to_string().contains("--trace looked at"),
+        "{json:#}"
+    );
+    let (json, _) = ask(all.len());
+    assert_eq!(json["paths"].as_array().unwrap().len(), 4, "{json:#}");
+    let left = json["notes"].to_string();
+    assert!(
+        left.contains("4 addresses of a family were tested, and not"),
+        "{left}"
+    );
+    assert!(
+        all.iter().any(|it| left.contains(&it.to_string())),
+        "{left}"
+    );
+}
+
+#[test]
 fn watching_tells_what_has_changed() {
     let Some(ward) = Ward::new(1, Speaks::Mptcp) else {
         return;

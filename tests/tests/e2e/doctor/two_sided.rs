@@ -88,6 +88,7 @@ fn data_that_something_changes_is_found_in_each_direction() {
             (Some("changed"), 2),
             "{said:?}"
         );
+        assert_eq!(verdict(&said), "data_changed", "{said:?}");
         let text = payload["text"].as_str().unwrap();
         let whole = if is_out {
             "back: unchanged"

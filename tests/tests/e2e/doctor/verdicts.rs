@@ -101,6 +101,11 @@ fn dropped_syns_are_found_without_privilege_and_without_harm() {
     only(&ward, 2, |faults| faults.out.drop = StripMode::Syn);
     let said = ward.ask_unprivileged(false, &[]);
     assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
+    let summary = path(&said)["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("3.0 s (as this kernel is set)"),
+        "{summary}"
+    );
     for counter in ["MPCapableSYNTXDrop", "Blackhole", "MPCapableSYNTXDisabled"] {
         assert_eq!(
             ward.chain.client().mptcp_mib(counter).unwrap(),

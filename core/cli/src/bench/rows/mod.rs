@@ -279,7 +279,7 @@ fn strike<F, Fut, T>(
 ) -> Result<(T, Instant), Trouble>
 where
     F: FnOnce(mpsc::Sender<Instant>) -> Fut + Send + 'static,
-    Fut: Future<Output = io::Result<T>>,
+    Fut: Future<Output = io::Result<T>> + 'static,
     T: Send + 'static,
 {
     let (started, start) = mpsc::channel();

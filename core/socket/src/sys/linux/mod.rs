@@ -9,6 +9,7 @@ mod mptcp;
 mod netlink;
 mod raw;
 mod resolver;
+mod room;
 pub(crate) mod runtime;
 mod saved_syn;
 
@@ -20,8 +21,9 @@ pub(crate) use self::{
     events::Events,
     list::interfaces,
     mptcp::{PROTOCOL as MPTCP, PathManager, end_subflow, last_heard_at, mptcp_info},
-    raw::{RawPackets, raw_is_permitted},
+    raw::{RawPackets, raw_is_permitted, show_nothing},
     resolver::resolve,
+    room::Room,
     saved_syn::{save_syns, saved_syn},
 };
 use super::shared::clock;

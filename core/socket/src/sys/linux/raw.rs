@@ -93,6 +93,11 @@ pub(crate) fn raw_is_permitted() -> io::Result<()> {
     Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP)).map(drop)
 }
 
+/// Has the socket be shown nothing that arrives, which the kernel then answers with nothing.
+pub(crate) fn show_nothing(socket: &Socket) -> io::Result<()> {
+    socket.attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)])
+}
+
 async fn read(socket: &AsyncFd<UdpSocket>, protocol: Carried) -> io::Result<Arrived> {
     let read = |socket: &UdpSocket| {
         let mut bytes = vec![0; MOST];

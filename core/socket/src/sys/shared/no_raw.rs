@@ -1,8 +1,9 @@
 //! Platforms on which a program can neither make TCP packets of its own nor see those that arrive.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use socket2::Socket;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Binding;
@@ -35,7 +36,39 @@ impl RawPackets {
     }
 }
 
+/// There are none.
+#[derive(Debug)]
+pub(crate) enum Room {}
+
+impl Room {
+    pub(crate) fn open(
+        _source: IpAddr,
+        _peer: SocketAddr,
+        _port: u16,
+        _checksums: bool,
+    ) -> io::Result<(Self, Socket)> {
+        unsupported()
+    }
+
+    #[allow(clippy::unused_async, reason = "Linux waits here")]
+    pub(crate) async fn read(&self) -> io::Result<Vec<u8>> {
+        match *self {}
+    }
+
+    pub(crate) fn write(&self, _packet: &[u8]) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn netstat(&self) -> io::Result<String> {
+        match *self {}
+    }
+}
+
 pub(crate) fn raw_is_permitted() -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn show_nothing(_socket: &Socket) -> io::Result<()> {
     unsupported()
 }
 

@@ -163,6 +163,7 @@ fn full_info(fd: RawFd) -> io::Result<Option<MptcpInfo>> {
             .collect(),
         unacked: full.info.write_seq.saturating_sub(full.info.snd_una),
         token: full.info.token,
+        checksums: full.info.csum_enabled != 0,
     }))
 }
 
@@ -182,6 +183,7 @@ fn in_parts(fd: RawFd) -> io::Result<Option<MptcpInfo>> {
             .collect(),
         unacked: info.write_seq.saturating_sub(info.snd_una),
         token: info.token,
+        checksums: info.csum_enabled != 0,
     }))
 }
 
