@@ -1,7 +1,8 @@
 //! The bodies of the fuzz targets. They are also compiled into an ordinary test of the protocol
 //! crate, which replays the corpus and mutations of it.
 //!
-//! Fuzzing proper: `cargo +nightly fuzz run --fuzz-dir tests/fuzz session_pair`.
+//! Fuzzing proper: `cargo +nightly fuzz run --fuzz-dir tests/fuzz session_pair`; with a stable compiler and without
+//! cargo-fuzz, `tests/fuzz/run session_pair [FLAG_OF_LIBFUZZER]...`.
 
 mod end;
 mod legs;
