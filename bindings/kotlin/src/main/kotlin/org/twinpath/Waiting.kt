@@ -14,7 +14,7 @@ internal object Waiting {
     private val waiting = ConcurrentHashMap<Long, CancellableContinuation<Unit>>()
 
     /** Called by the library, on a thread of its own as a rule. */
-    internal val tell = object : LentCalls.Tell {
+    val tell = object : LentCalls.Tell {
         override fun callback(ticket: Long) = over(ticket)
     }
 
@@ -34,7 +34,10 @@ internal object Waiting {
     )
 
     /** How many wait. */
-    internal val count: Int get() = waiting.size
+    val count: Int get() = waiting.size
+
+    /** How many have waited so far. */
+    val begun: Long get() = next.get()
 
     private fun over(ticket: Long) {
         waiting.remove(ticket)?.resume(Unit)
