@@ -32,10 +32,11 @@ const FOLDER: &str = "TWINPATH_LAB_FOLDER";
 /// * `TWINPATH_LAB`: a Unix socket that takes one order per line, and answers with a line each:
 ///   `wifi|cellular blackhole|heal|down|up|reset`, `wifi|cellular payload` (bytes of TCP payload put on the link so far),
 ///   `wifi|cellular delivered` (bytes of TCP payload that arrived over it), `hash SEED SIZE` (of a file of the web server),
-///   `applied QUERY` (how often the web server did that), `rust stall` and `rust download SIZE` (how long the Rust client's
-///   longest echo took when Wi-Fi fell silent, and its download over the loopback, in microseconds)
+///   `applied QUERY` (how often the web server did that), `rust stall`, `rust download SIZE` and `rust fetch SIZE` (how long the
+///   Rust client's longest echo took when Wi-Fi fell silent, its download over the loopback, and one by HTTP, in microseconds)
 /// * `TWINPATH_LAB_LOOPBACK`: a gateway on the client's own loopback, whose service takes a number of 8 bytes, sends as
 ///   many bytes, and takes whatever comes (with the largest number, it sends that back)
+/// * `TWINPATH_LAB_WEB`: a web server there, as the start of a URL that ends with a number of bytes
 ///
 /// The exit code is the command's; where there can be no world, it is skipped aloud or fails as tests do.
 pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
@@ -64,7 +65,7 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
     std::fs::write(&root, &web.root).unwrap();
     let listener = UnixListener::bind(&orders).unwrap();
     let reference = Reference::start(&world, address, world.link(WIFI));
-    let loopback = reference.loopback;
+    let (loopback, source) = (reference.loopback, format!("http://{}/", reference.web));
     let desk = Arc::new(Desk {
         reference,
         wifi: world.link(WIFI),
@@ -84,6 +85,7 @@ pub fn in_lab(command: &OsStr, arguments: &[OsString]) -> ExitCode {
         .env("TWINPATH_LAB_BEHIND", format!("https://{before_web}/"))
         .env("TWINPATH_LAB_ROOT", &root)
         .env("TWINPATH_LAB_LOOPBACK", loopback.to_string())
+        .env("TWINPATH_LAB_WEB", source)
         .status();
     match status {
         Ok(status) => {
@@ -139,6 +141,7 @@ impl Desk {
                 let took = match *words.get(1)? {
                     "stall" => self.reference.stall(),
                     "download" => self.reference.download(words.get(2)?.parse().ok()?),
+                    "fetch" => self.reference.fetch(words.get(2)?.parse().ok()?),
                     _ => return None,
                 };
                 return Some(took.as_micros().to_string());

@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{TcpListener, TcpStream};
 use twinpath::{Connector, Peer, Standby};
 use twinpath_gateway::Forwarder;
@@ -23,6 +25,8 @@ pub(crate) struct Reference {
     /// The gateway on the loopback. Its service takes a number of 8 bytes, sends as many bytes and takes whatever comes;
     /// with the largest number it sends that back instead.
     pub(crate) loopback: SocketAddr,
+    /// A web server on the loopback, without a gateway, that answers with as many bytes as the path says.
+    pub(crate) web: SocketAddr,
     wifi: LinkHandle,
 }
 
@@ -42,15 +46,25 @@ impl Reference {
             let listen = free.local_addr().unwrap();
             drop(free);
             let forwarder = Forwarder::builder(listen, source).build().unwrap();
-            ready.send(listen).unwrap();
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            ready
+                .send((listen, listener.local_addr().unwrap()))
+                .unwrap();
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(answer_one(stream));
+                }
+            });
             forwarder.run().await
         };
         let client = world.client().clone();
         client.spawn(serve).unwrap().detach();
+        let (loopback, web) = is_ready.recv().unwrap();
         Self {
             client,
             gateway,
-            loopback: is_ready.recv().unwrap(),
+            loopback,
+            web,
             wifi,
         }
     }
@@ -95,6 +109,22 @@ impl Reference {
         };
         self.client.spawn(downloading).unwrap().join()
     }
+
+    /// Fetches so many bytes from the web server on the loopback, and gives how long that took.
+    pub(crate) fn fetch(&self, size: u64) -> Duration {
+        let url = format!("http://{}/{size}", self.web);
+        let fetching = move || async move {
+            let client = twinpath::http::Client::new(Connector::builder().build().unwrap());
+            let mut response = soon("the answer", client.get(url).send()).await.unwrap();
+            let (begun, mut left) = (Instant::now(), size);
+            while let Some(piece) = soon("bytes", response.chunk()).await.unwrap() {
+                left -= piece.len() as u64;
+            }
+            assert_eq!(left, 0, "it ended early");
+            begun.elapsed()
+        };
+        self.client.spawn(fetching).unwrap().join()
+    }
 }
 
 async fn connect(gateway: SocketAddr) -> twinpath::Connection {
@@ -113,7 +143,7 @@ async fn connect(gateway: SocketAddr) -> twinpath::Connection {
 /// Whatever ends it is told by its absence.
 async fn serve_one(stream: TcpStream) {
     let (mut read, mut write) = stream.into_split();
-    let Ok(mut left) = read.read_u64().await else {
+    let Ok(left) = read.read_u64().await else {
         return;
     };
     if left == u64::MAX {
@@ -121,19 +151,38 @@ async fn serve_one(stream: TcpStream) {
         let _ = tokio::io::copy(&mut read, &mut write).await;
         return;
     }
-    let sending = async {
-        let piece = vec![7; 256 * 1024];
-        while left > 0 {
-            let size = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            if write.write_all(&piece[..size]).await.is_err() {
-                return;
-            }
-            left -= size as u64;
-        }
-    };
+    let sending = pour(&mut write, left);
     let taking = async {
         let mut buffer = vec![0; 256 * 1024];
         while read.read(&mut buffer).await.is_ok_and(|size| size > 0) {}
     };
     tokio::join!(sending, taking);
+}
+
+/// Sends so many bytes, as far as they are taken.
+async fn pour(to: &mut (impl AsyncWrite + Unpin), mut left: u64) {
+    let piece = vec![7; 256 * 1024];
+    while left > 0 {
+        let size = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if to.write_all(&piece[..size]).await.is_err() {
+            return;
+        }
+        left -= size as u64;
+    }
+}
+
+/// Answers `GET /SIZE` with so many bytes, and as little of HTTP as that takes.
+async fn answer_one(stream: TcpStream) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    if stream.read_line(&mut line).await.is_err() {
+        return;
+    }
+    let size = line.split(['/', ' ']).nth(2).map(str::parse);
+    let Some(Ok(size)) = size else { return };
+    while stream.read_line(&mut line).await.is_ok_and(|read| read > 2) {}
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n");
+    if stream.write_all(head.as_bytes()).await.is_ok() {
+        pour(&mut stream, size).await;
+    }
 }

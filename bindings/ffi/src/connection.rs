@@ -1,7 +1,6 @@
 //! A connection: bytes in both directions, and what is known of it.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -13,10 +12,11 @@ use crate::block::Block;
 use crate::connector::run;
 use crate::error::Failure;
 use crate::events::Events;
-use crate::lent;
+use crate::lent::{self, Lent, Taken};
 use crate::runtime;
+use crate::signal::Signal;
 use crate::stats::{Stats, Summary};
-use crate::wait::{Cancellation, Signal};
+use crate::wait::Cancellation;
 
 /// No read gives more at once.
 const LARGEST_READ: usize = 1024 * 1024;
@@ -35,9 +35,6 @@ pub struct Connection {
     monitor: Monitor,
     number: u64,
 }
-
-/// No two connections have the same number, the dead included.
-static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// The reading direction.
 #[derive(Debug)]
@@ -90,7 +87,7 @@ impl Connection {
     pub(crate) fn over(connection: twinpath::Connection) -> Arc<Self> {
         let monitor = connection.monitor();
         let (read, write) = connection.into_split();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let number = lent::number();
         let connection = Arc::new(Self {
             read: Mutex::new(Some(Reading {
                 half: read,
@@ -103,20 +100,9 @@ impl Connection {
             monitor,
             number,
         });
-        lent::remember(number, &connection);
+        let lent: Arc<dyn Lent> = Arc::clone(&connection) as _;
+        lent::remember(number, &lent);
         connection
-    }
-
-    /// What has come and has room there; nothing if [`try_read`](Self::try_read) has something else to tell.
-    pub(crate) fn read_into(&self, space: &mut [u8]) -> Option<usize> {
-        let mut reading = lock(&self.read);
-        let reading = reading.as_mut()?;
-        let mut cx = Context::from_waker(self.readable.waker());
-        let taken = reading.take_into(space, &mut cx);
-        if reading.is_ended || taken > 0 {
-            self.readable.pass_on();
-        }
-        (taken > 0 || reading.failure.is_none()).then_some(taken)
     }
 
     /// The whole of it, if it is still open. Whoever waits looks again.
@@ -279,6 +265,41 @@ impl Connection {
             async move { Ok(Self::over(connecting.await?)) },
         )
         .await
+    }
+}
+
+impl Lent for Connection {
+    fn read_into(&self, space: &mut [u8]) -> Taken {
+        let mut reading = lock(&self.read);
+        let Some(reading) = reading.as_mut() else {
+            return Taken::Elsewhere;
+        };
+        let mut cx = Context::from_waker(self.readable.waker());
+        let taken = reading.take_into(space, &mut cx);
+        if reading.is_ended || taken > 0 {
+            self.readable.pass_on();
+        }
+        match (taken, reading.is_ended, &reading.failure) {
+            (0, false, None) => Taken::NothingYet,
+            (0, false, Some(_)) => Taken::Elsewhere,
+            _ => Taken::Bytes(taken),
+        }
+    }
+
+    fn write_from(&self, bytes: &[u8]) -> Taken {
+        match self.try_write(bytes) {
+            Ok(0) if !bytes.is_empty() => Taken::NothingYet,
+            Ok(accepted) => accepted.try_into().map_or(Taken::Elsewhere, Taken::Bytes),
+            Err(_) => Taken::Elsewhere,
+        }
+    }
+
+    fn readable(&self) -> &Signal {
+        &self.readable
+    }
+
+    fn writable(&self) -> Option<&Signal> {
+        Some(&self.writable)
     }
 }
 

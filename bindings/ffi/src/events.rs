@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::error::{Failure, Kind};
 use crate::names::Mode;
+use crate::signal::Signal;
 use crate::stats::{PathName, Protection, Summary};
-use crate::wait::{Cancellation, Signal};
+use crate::wait::Cancellation;
 
 /// Something that happened to a connection.
 #[derive(Debug, Clone, PartialEq, uniffi::Enum)]

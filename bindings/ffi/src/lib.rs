@@ -34,6 +34,7 @@ mod names;
 mod networks;
 mod options;
 mod runtime;
+mod signal;
 mod stats;
 mod wait;
 

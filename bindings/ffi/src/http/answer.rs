@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use tokio::fs::OpenOptions;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
@@ -17,8 +17,10 @@ use super::request::Header;
 use super::summary::RequestSummary;
 use crate::block::Block;
 use crate::error::Failure;
+use crate::lent::{self, Lent, Taken};
 use crate::runtime;
-use crate::wait::{Cancellation, Signal};
+use crate::signal::Signal;
+use crate::wait::Cancellation;
 
 /// Bytes of the body that wait to be taken; beyond, the server waits.
 const WAITING: usize = 512 * 1024;
@@ -57,6 +59,7 @@ pub struct Answer {
     body: Arc<Body>,
     fetching: AbortHandle,
     received: AtomicU64,
+    number: u64,
     /// One is saved after the other: what was given up may still be at its last write.
     saving: tokio::sync::Mutex<()>,
 }
@@ -108,34 +111,46 @@ impl Body {
         self.readable.raise();
     }
 
-    /// What is there, at most `max` bytes.
-    fn take(&self, max: usize) -> Result<Block, Failure> {
+    /// Hands over what is there, at most `max` bytes, and tells how many. The pieces are copied while nobody waits for the
+    /// lock.
+    fn take(&self, max: usize, mut to: impl FnMut(&[u8], usize)) -> Result<usize, Failure> {
         let mut state = self.lock();
         if state.size > 0 || state.end.is_some() {
             self.readable.pass_on();
         }
         if state.size == 0 {
             return match &state.end {
-                None | Some(Ok(())) => Ok(Block::with_capacity(0)),
+                None | Some(Ok(())) => Ok(0),
                 Some(Err(failure)) => Err(failure.clone()),
             };
         }
-        let mut bytes = Block::with_capacity(max.min(state.size));
-        while bytes.len() < max {
+        let size = state.size.min(max);
+        let mut taken = VecDeque::new();
+        let mut left = size;
+        while left > 0 {
             let Some(piece) = state.pieces.front_mut() else {
                 break;
             };
-            let size = piece.len().min(max - bytes.len());
-            bytes.extend_from_slice(&piece[..size]);
-            piece.advance(size);
+            let part = piece.split_to(piece.len().min(left));
             if piece.is_empty() {
                 state.pieces.pop_front();
             }
+            left -= part.len();
+            taken.push_back(part);
         }
-        state.size -= bytes.len();
+        let size = size - left;
+        state.size -= size;
         drop(state);
         self.room.notify_one();
-        Ok(bytes)
+        for piece in taken {
+            to(&piece, size);
+        }
+        Ok(size)
+    }
+
+    fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.size == 0 && matches!(state.end, Some(Ok(())))
     }
 }
 
@@ -165,14 +180,19 @@ impl Answer {
         let body = Arc::<Body>::default();
         let fetched = Arc::clone(&body);
         let fetching = tokio::spawn(async move { fetched.fetch(response).await });
-        Arc::new(Self {
+        let number = lent::number();
+        let answer = Arc::new(Self {
             head,
             report,
             body,
             fetching: fetching.abort_handle(),
             received: AtomicU64::new(0),
+            number,
             saving: tokio::sync::Mutex::default(),
-        })
+        });
+        let lent: Arc<dyn Lent> = Arc::clone(&answer) as _;
+        lent::remember(number, &lent);
+        answer
     }
 
     fn count(&self, size: usize) {
@@ -191,15 +211,23 @@ impl Answer {
     /// ended.
     pub fn try_read(&self, max: u32) -> Result<Block, Failure> {
         let max = usize::try_from(max).unwrap_or(LARGEST_READ);
-        let bytes = self.body.take(max.clamp(1, LARGEST_READ))?;
-        self.count(bytes.len());
+        let mut bytes = Block::with_capacity(0);
+        let size = self.body.take(max.clamp(1, LARGEST_READ), |piece, of| {
+            bytes.reserve(of - bytes.len());
+            bytes.extend_from_slice(piece);
+        })?;
+        self.count(size);
         Ok(bytes)
+    }
+
+    /// The number that the answer is known by where memory is lent; see `lent.rs`.
+    pub fn number(&self) -> Result<u64, Failure> {
+        Ok(self.number)
     }
 
     /// Whether all of the body was taken.
     pub fn has_ended(&self) -> Result<bool, Failure> {
-        let state = self.body.lock();
-        Ok(state.size == 0 && matches!(state.end, Some(Ok(()))))
+        Ok(self.body.is_over())
     }
 
     /// Waits until a read may give something else than it did. Nothing is lost when this is given up.
@@ -288,8 +316,32 @@ impl Answer {
     }
 }
 
+impl Lent for Answer {
+    fn read_into(&self, space: &mut [u8]) -> Taken {
+        let mut filled = 0;
+        let size = self.body.take(space.len(), |piece, _| {
+            let end = filled + piece.len();
+            space[filled..end].copy_from_slice(piece);
+            filled = end;
+        });
+        match size {
+            Ok(0) if !self.body.is_over() => Taken::NothingYet,
+            Ok(size) => {
+                self.count(size);
+                Taken::Bytes(size)
+            }
+            Err(_) => Taken::Elsewhere,
+        }
+    }
+
+    fn readable(&self) -> &Signal {
+        &self.body.readable
+    }
+}
+
 impl Drop for Answer {
     fn drop(&mut self) {
+        lent::forget(self.number);
         self.fetching.abort();
     }
 }

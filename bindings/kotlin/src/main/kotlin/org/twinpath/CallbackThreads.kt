@@ -14,8 +14,9 @@ import org.twinpath.ffi.uniffiRustFutureContinuationCallbackImpl
  * call, as JNA does by default, takes longer than most calls. Threads that ask for trust come and go, and are left alone.
  */
 internal object CallbackThreads {
+    private val staying = CallbackThreadInitializer(true, false, "twinpath")
+
     init {
-        val staying = CallbackThreadInitializer(true, false, "twinpath")
         val called: List<Callback> = listOf(
             uniffiRustFutureContinuationCallbackImpl,
             uniffiCallbackInterfaceCellularUse.begin,
@@ -27,8 +28,11 @@ internal object CallbackThreads {
             uniffiCallbackInterfacePlatformLeg.finish,
             uniffiCallbackInterfacePlatformLeg.close,
         )
-        called.forEach { Native.setCallbackThreadInitializer(it, staying) }
+        called.forEach(::stay)
     }
+
+    /** Sees to it for one that has not been called yet. */
+    fun stay(called: Callback) = Native.setCallbackThreadInitializer(called, staying)
 
     /** Sees to it that this is done. */
     fun keep() = Unit

@@ -3,7 +3,8 @@ package org.twinpath
 import com.sun.jna.Native
 import com.sun.jna.Pointer
 import java.nio.ByteBuffer
-import org.twinpath.ffi.Connection
+import kotlin.coroutines.coroutineContext
+import kotlinx.coroutines.ensureActive
 
 /**
  * Memory outside of the heap, through which the bytes of one thread go to the library and come from it. A call that has numbers
@@ -13,21 +14,28 @@ internal class LentMemory private constructor() {
     private val buffer: ByteBuffer = ByteBuffer.allocateDirect(LARGE_PIECE)
     private val address: Long = Pointer.nativeValue(Native.getDirectBufferPointer(buffer))
 
-    /** What has come for the connection, at most [max] bytes; none if there is nothing at the moment. */
-    fun read(connection: Connection, number: Long, max: Int): ByteArray {
-        val count = LentCalls.twinpath_try_read(number, address, minOf(max, LARGE_PIECE))
-        if (count < 0) return connection.tryRead(max.toUInt())
+    /** Fetches what has come under that number, at most [max] bytes, and gives what [LentCalls.twinpath_try_read] does. */
+    fun fetch(number: Long, max: Int): Int = LentCalls.twinpath_try_read(number, address, minOf(max, LARGE_PIECE))
+
+    /** The bytes that were fetched. */
+    fun fetched(count: Int): ByteArray {
         buffer.clear()
         return ByteArray(count).also { buffer.get(it) }
     }
 
-    /** Has the connection accept as many of so many bytes as it has room for, and tells how many. */
-    fun write(connection: Connection, number: Long, bytes: ByteArray, offset: Int, length: Int): Int {
+    /**
+     * Has so many bytes accepted, as far as there is room, and tells how many; 0 if there is none. What the library tells
+     * only in its other way, [otherwise] does.
+     */
+    inline fun write(number: Long, bytes: ByteArray, offset: Int, length: Int, otherwise: (ByteBuffer) -> Int): Int {
         val size = minOf(length, LARGE_PIECE)
         buffer.clear()
         buffer.put(bytes, offset, size).flip()
-        val count = LentCalls.twinpath_try_write(number, address, size)
-        return if (count < 0) connection.tryWrite(buffer).toInt() else count
+        return when (val count = LentCalls.twinpath_try_write(number, address, size)) {
+            LentCalls.NOTHING_YET -> 0
+            LentCalls.ELSEWHERE -> otherwise(buffer)
+            else -> count
+        }
     }
 
     companion object {
@@ -40,17 +48,22 @@ internal class LentMemory private constructor() {
     }
 }
 
-/** See `bindings/ffi/src/lent.rs`. */
-internal object LentCalls {
-    init {
-        Native.register(LentCalls::class.java, System.getProperty("uniffi.component.twinpath_ffi.libraryOverride") ?: "twinpath_ffi")
+/**
+ * Takes bytes as soon as there are any, `null` at the end: what waits takes nothing, so that it can be cancelled at any moment.
+ * What the library tells only in its other way, [otherwise] and [hasEnded] do.
+ */
+internal suspend inline fun pull(number: Long, max: Int, otherwise: () -> ByteArray, hasEnded: () -> Boolean): ByteArray? {
+    while (true) {
+        val memory = LentMemory.get()
+        val count = memory.fetch(number, max)
+        if (count > 0) return memory.fetched(count)
+        if (count == 0) return null
+        if (count == LentCalls.ELSEWHERE) {
+            val bytes = translated { otherwise() }
+            if (bytes.isNotEmpty()) return bytes
+            if (translated { hasEnded() }) return null
+        }
+        coroutineContext.ensureActive()
+        Waiting.untilReadable(number)
     }
-
-    @JvmStatic
-    @Suppress("FunctionName")
-    external fun twinpath_try_read(number: Long, address: Long, length: Int): Int
-
-    @JvmStatic
-    @Suppress("FunctionName")
-    external fun twinpath_try_write(number: Long, address: Long, length: Int): Int
 }

@@ -35,7 +35,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
     public suspend fun read(max: Int = LARGE_PIECE): ByteArray? {
         require(max > 0) { "a read is of one byte at least" }
         return reading.withLock {
-            pull({ ffi.readable(null) }, { ffi.hasEnded() }) { LentMemory.get().read(ffi, number, max) }
+            pull(number, max, { ffi.tryRead(max.toUInt()) }, { ffi.hasEnded() })
         }
     }
 
@@ -54,12 +54,13 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
         try {
             writing.withLock {
                 while (accepted < length) {
-                    val memory = LentMemory.get()
-                    val taken = translated { memory.write(ffi, number, bytes, offset + accepted, length - accepted) }
+                    val taken = LentMemory.get().write(number, bytes, offset + accepted, length - accepted) {
+                        translated { ffi.tryWrite(it).toInt() }
+                    }
                     accepted += taken
                     if (taken == 0) {
                         coroutineContext.ensureActive()
-                        translated { ffi.writable(null) }
+                        Waiting.untilWritable(number)
                     }
                 }
             }
@@ -150,14 +151,3 @@ internal const val PIECE: Int = 64 * 1024
 
 /** What is moved at once where there is much. */
 internal const val LARGE_PIECE: Int = 256 * 1024
-
-/** Takes bytes as soon as there are any: what waits takes nothing, so that it can be cancelled at any moment. */
-internal suspend inline fun pull(wait: () -> Unit, hasEnded: () -> Boolean, take: () -> ByteArray): ByteArray? {
-    while (true) {
-        val bytes = translated { take() }
-        if (bytes.isNotEmpty()) return bytes
-        if (translated { hasEnded() }) return null
-        coroutineContext.ensureActive()
-        translated { wait() }
-    }
-}

@@ -67,6 +67,7 @@ public data class RequestSummary(
 public class TwinpathResponse internal constructor(private val ffi: Answer) : Closeable {
     private val reading = Mutex()
     private val head = translated { ffi.head() }
+    private val number = translated { ffi.number() }.toLong()
 
     /** The status, as in 200. */
     public val status: Int = head.status.toInt()
@@ -94,7 +95,7 @@ public class TwinpathResponse internal constructor(private val ffi: Answer) : Cl
     public suspend fun read(max: Int = LARGE_PIECE): ByteArray? {
         require(max > 0) { "a read is of one byte at least" }
         return reading.withLock {
-            pull({ ffi.readable(null) }, { ffi.hasEnded() }) { ffi.tryRead(max.toUInt()) }
+            pull(number, max, { ffi.tryRead(max.toUInt()) }, { ffi.hasEnded() })
         }
     }
 

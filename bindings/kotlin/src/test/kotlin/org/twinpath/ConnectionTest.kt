@@ -4,6 +4,7 @@ import java.util.concurrent.ConcurrentLinkedQueue
 import kotlin.system.measureTimeMillis
 import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
@@ -111,6 +112,27 @@ internal class ConnectionTest {
             assertTrue(took < 100, "$took ms")
             connection.write("still".toByteArray())
             assertEquals("still", connection.readExactly(5).decodeToString())
+        }
+    }
+
+    @Test
+    fun `whoever waits is left alone until something comes and forgotten when it is given up`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            repeat(1000) {
+                val waiting = launch(start = CoroutineStart.UNDISPATCHED) { connection.read() }
+                // On either side of where the other thread is.
+                repeat(it % 50) { Thread.onSpinWait() }
+                waiting.cancelAndJoin()
+            }
+            assertEquals(0, Waiting.count)
+            val reading = async { connection.read(5) }
+            while (Waiting.count == 0) delay(1)
+            val begun = Waiting.begun
+            delay(500)
+            assertEquals(begun, Waiting.begun)
+            connection.write("hello".toByteArray())
+            assertEquals("hello", reading.await()?.decodeToString())
+            assertEquals(0, Waiting.count)
         }
     }
 

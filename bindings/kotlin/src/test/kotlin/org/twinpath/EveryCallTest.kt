@@ -198,6 +198,10 @@ internal class EveryCallTest {
             val failure = runCatching { connector.connect(gateway, given) }.exceptionOrNull()
             assertEquals(Kind.CANCELLED, (failure as Failure.Failed).kind)
             connector.connect(gateway, null).use { connection ->
+                for (wait in listOf(connection::readable, connection::writable)) {
+                    val given = (runCatching { wait(given) }.exceptionOrNull() as Failure.Failed).kind
+                    assertEquals(Kind.CANCELLED, given)
+                }
                 val events = connection.events()
                 assertEquals(1u, connection.tryWrite(ByteBuffer.allocateDirect(1)))
                 connection.shutdown()

@@ -1,9 +1,15 @@
 package org.twinpath
 
+import java.io.ByteArrayOutputStream
 import java.io.File
+import kotlin.system.measureTimeMillis
+import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeoutOrNull
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
@@ -40,6 +46,35 @@ internal class HttpTest {
                 }
             }
             Lab.order("wifi heal")
+        }
+    }
+
+    @Test
+    fun `a cancelled read of an answer loses no byte and closing it ends what waits`() = inLab {
+        client().use { client ->
+            client.get("${Lab.https}file?size=3000000&seed=4").use { response ->
+                val got = ByteArrayOutputStream()
+                repeat(200) {
+                    withTimeoutOrNull(it % 5L) {
+                        while (true) got.write(response.read(20_000) ?: break)
+                    }
+                }
+                got.write(response.bytes())
+                assertEquals(Lab.order("hash 4 3000000"), hash(got.toByteArray()))
+                assertEquals(3_000_000L, response.progress.received)
+                assertNull(response.read())
+            }
+            val response = client.get("${Lab.http}file?size=50000000&seed=4")
+            Lab.order("wifi blackhole")
+            Lab.order("cellular blackhole")
+            val reading = async { failure { while (true) response.read() } }
+            while (Waiting.count == 0) delay(5)
+            val took = measureTimeMillis {
+                response.close()
+                assertEquals(ErrorKind.CLOSED, reading.await().kind)
+            }
+            assertTrue(took < 100, "$took ms")
+            assertEquals(0, Waiting.count)
         }
     }
 

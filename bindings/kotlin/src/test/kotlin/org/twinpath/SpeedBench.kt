@@ -88,8 +88,28 @@ internal class SpeedBench {
             }
             rust += size / Lab.order("rust download $size").toDouble()
         }
-        println("download: ${"%.0f".format(median(mine))} MB/s, Rust ${"%.0f".format(median(rust))} MB/s, ${ratio(mine, rust)} (0.8)")
+        beside("download", mine, rust)
     }
+
+    @Test
+    fun `a download by http over the loopback`() = inLab(5.minutes) {
+        val size = 400_000_000L
+        val source = checkNotNull(System.getenv("TWINPATH_LAB_WEB"))
+        val (mine, rust) = List(2) { mutableListOf<Double>() }
+        TwinpathHttpClient(anyServer()).use { client ->
+            repeat(5) {
+                client.get("$source$size").use { response ->
+                    mine += size / micros { while (response.read() != null) Unit }
+                    check(response.progress.received == size)
+                }
+                rust += size / Lab.order("rust fetch $size").toDouble()
+            }
+        }
+        beside("download by HTTP", mine, rust)
+    }
+
+    private fun beside(what: String, mine: List<Double>, rust: List<Double>) =
+        println("$what: ${"%.0f".format(median(mine))} MB/s, Rust ${"%.0f".format(median(rust))} MB/s, ${ratio(mine, rust)} (0.8)")
 
     @Test
     fun `the stall when wifi falls silent`() = inLab(5.minutes) {

@@ -1,0 +1,96 @@
+package org.twinpath
+
+import com.sun.jna.Callback
+import com.sun.jna.Native
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.atomic.AtomicLong
+import kotlin.coroutines.resume
+import kotlinx.coroutines.CancellableContinuation
+import kotlinx.coroutines.suspendCancellableCoroutine
+
+/** Those who wait for the library by numbers alone. That a wait ends may mean nothing: whoever waited tries again. */
+internal object Waiting {
+    private val next = AtomicLong()
+    private val waiting = ConcurrentHashMap<Long, CancellableContinuation<Unit>>()
+
+    /** Called by the library, on a thread of its own as a rule. */
+    val tell = object : LentCalls.Tell {
+        override fun callback(ticket: Long) = over(ticket)
+    }
+
+    init {
+        CallbackThreads.stay(tell)
+        LentCalls.twinpath_tell_by(tell)
+    }
+
+    suspend fun untilReadable(number: Long) = until(
+        { LentCalls.twinpath_when_readable(number, it) },
+        { LentCalls.twinpath_not_when_readable(number, it) },
+    )
+
+    suspend fun untilWritable(number: Long) = until(
+        { LentCalls.twinpath_when_writable(number, it) },
+        { LentCalls.twinpath_not_when_writable(number, it) },
+    )
+
+    /** How many wait. */
+    val count: Int get() = waiting.size
+
+    /** How many have waited so far. */
+    val begun: Long get() = next.get()
+
+    private fun over(ticket: Long) {
+        waiting.remove(ticket)?.resume(Unit)
+    }
+
+    private suspend inline fun until(crossinline begin: (Long) -> Int, crossinline giveUp: (Long) -> Unit) =
+        suspendCancellableCoroutine { continuation ->
+            val ticket = next.incrementAndGet()
+            waiting[ticket] = continuation
+            continuation.invokeOnCancellation {
+                waiting.remove(ticket)
+                giveUp(ticket)
+            }
+            if (begin(ticket) == 0) over(ticket)
+        }
+}
+
+/** See `bindings/ffi/src/lent.rs`. */
+@Suppress("FunctionName")
+internal object LentCalls {
+    /** Something else is to be told, in the other way. */
+    const val ELSEWHERE = -1
+
+    /** Nothing so far. */
+    const val NOTHING_YET = -2
+
+    init {
+        Native.register(LentCalls::class.java, System.getProperty("uniffi.component.twinpath_ffi.libraryOverride") ?: "twinpath_ffi")
+    }
+
+    /** Takes the ticket of a wait that is over. */
+    fun interface Tell : Callback {
+        fun callback(ticket: Long)
+    }
+
+    @JvmStatic
+    external fun twinpath_try_read(number: Long, address: Long, length: Int): Int
+
+    @JvmStatic
+    external fun twinpath_try_write(number: Long, address: Long, length: Int): Int
+
+    @JvmStatic
+    external fun twinpath_tell_by(tell: Tell)
+
+    @JvmStatic
+    external fun twinpath_when_readable(number: Long, ticket: Long): Int
+
+    @JvmStatic
+    external fun twinpath_when_writable(number: Long, ticket: Long): Int
+
+    @JvmStatic
+    external fun twinpath_not_when_readable(number: Long, ticket: Long)
+
+    @JvmStatic
+    external fun twinpath_not_when_writable(number: Long, ticket: Long)
+}
