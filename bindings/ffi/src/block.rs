@@ -7,8 +7,10 @@
 
 use std::ops::Deref;
 
+use bytes::BufMut as _;
+#[cfg(feature = "http")]
+use bytes::Bytes;
 use bytes::buf::Limit;
-use bytes::{BufMut as _, Bytes};
 use uniffi::deps::anyhow::{self, bail};
 use uniffi::{FfiConverter, MetadataBuffer, RustBuffer, TypeId};
 
@@ -44,6 +46,7 @@ impl Block {
         self.framed.reserve(bytes);
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from(self.framed).slice(HEADER..)
     }

@@ -75,6 +75,7 @@ pub struct Connector {
     inner: twinpath::Connector,
 }
 
+#[cfg(feature = "http")]
 impl Connector {
     pub(crate) const fn inner(&self) -> &twinpath::Connector {
         &self.inner

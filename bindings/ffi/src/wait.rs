@@ -24,6 +24,7 @@ impl Cancellation {
     }
 }
 
+#[cfg(feature = "http")]
 impl Cancellation {
     pub(crate) fn is_cancelled(&self) -> bool {
         self.token.is_cancelled()

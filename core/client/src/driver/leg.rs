@@ -130,7 +130,7 @@ impl LegIo {
                 self.flushing = false;
             }
             Poll::Ready(Err(error)) => {
-                log::debug!("writing on leg {:?} failed: {error}", self.id);
+                log::debug!("writing on {} failed: {error}", self.id);
                 self.write_failed = Some(leg_end(&error));
             }
             Poll::Pending => {
@@ -193,7 +193,7 @@ impl LegIo {
     }
 
     fn end_by(&mut self, error: &io::Error) {
-        log::debug!("leg {:?} ended: {error}", self.id);
+        log::debug!("{} ended: {error}", self.id);
         self.ended = self.write_failed.or_else(|| Some(leg_end(error)));
     }
 }

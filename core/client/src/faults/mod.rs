@@ -23,6 +23,7 @@ mod condition;
 mod dialer;
 mod stream;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,15 @@ pub enum Fault {
     Blackhole,
     /// Everything takes so much longer, in each direction. A leg has 256 KiB on its way at most.
     Delay(Duration),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blackhole => f.write_str("silence"),
+            Self::Delay(delay) => write!(f, "a delay of {} ms", delay.as_millis()),
+        }
+    }
 }
 
 /// The faults of the two paths of a connector; none at the beginning. Changes are in force at once, for legs that are open
@@ -71,7 +81,10 @@ impl FaultInjection {
 
     /// From now on the path has this fault, or none.
     pub fn set(&self, role: Role, fault: Option<Fault>) {
-        log::info!("the {role} path has a fault on purpose: {fault:?}");
+        match fault {
+            Some(fault) => log::info!("the {role} path has a fault on purpose: {fault}"),
+            None => log::info!("the {role} path has no fault on purpose any more"),
+        }
         self.path(role)
             .send_modify(|condition| condition.fault = fault);
     }

@@ -100,7 +100,7 @@ impl Body {
     /// From the start, as hyper wants it.
     pub(super) async fn send(&self) -> io::Result<SentBody> {
         Ok(match &self.0 {
-            Kind::Empty => Empty::new().map_err(|never| match never {}).boxed_unsync(),
+            Kind::Empty => nothing(),
             Kind::Bytes(bytes) => Full::new(bytes.clone())
                 .map_err(|never| match never {})
                 .boxed_unsync(),
@@ -115,6 +115,11 @@ impl Body {
             }
         })
     }
+}
+
+/// No body, of the type that all others have: of a type of its own, all that sends it would be in a program once more.
+pub(super) fn nothing() -> SentBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 impl fmt::Debug for Body {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use http::{Method, Request};
-use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -19,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use twinpath_proto::Role;
 
 use super::Error;
+use super::body::nothing;
 use super::client::Inner;
 use super::failure::{Failure, Loss};
 use super::link::Link;
@@ -194,7 +194,7 @@ async fn tunnel(
     if let Some(authorization) = &proxy.authorization {
         request = request.header(PROXY_AUTHORIZATION, authorization);
     }
-    let request = request.body(Empty::<bytes::Bytes>::new()).map_err(wrong)?;
+    let request = request.body(nothing()).map_err(wrong)?;
     let answer = sender.send_request(request).await.map_err(lost)?;
     if !answer.status().is_success() {
         let text = format!("it answers {} to CONNECT", answer.status());

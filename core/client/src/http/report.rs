@@ -126,6 +126,25 @@ impl RequestEvent {
     }
 }
 
+impl fmt::Display for RequestEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::Answered { status, path, mode } => {
+                let status = status.as_u16();
+                let name = path.as_ref().map_or("an unknown path", |path| &path.name);
+                write!(f, ": {status} over {name}, {mode}")
+            }
+            Self::Failover { from, why } => write!(f, " from the {from} path: {why}"),
+            Self::Resumed { at } => write!(f, " at byte {at}"),
+            Self::Postponed { by } => write!(f, " by {} ms", by.as_millis()),
+            Self::Failback | Self::Replayed | Self::Restarted | Self::Hedged | Self::Redirected => {
+                Ok(())
+            }
+        }
+    }
+}
+
 /// How far an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -163,7 +182,7 @@ impl Report {
     }
 
     pub(super) fn tell(&self, event: &RequestEvent) {
-        log::debug!("a request: {event:?}");
+        log::debug!("a request: {event}");
         let mut state = self.lock();
         let summary = &mut state.summary;
         match event {
@@ -286,5 +305,40 @@ impl Meter {
             }
         }
         (self.role, self.path) = (hold.role(), hold.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_request_is_said_in_words() {
+        let why = "nothing came for 300 ms".into();
+        let from = Role::Primary;
+        for (event, words) in [
+            (
+                RequestEvent::Answered {
+                    status: StatusCode::OK,
+                    path: None,
+                    mode: Mode::PlainPair,
+                },
+                "answered: 200 over an unknown path, plain-pair",
+            ),
+            (
+                RequestEvent::Failover { from, why },
+                "failover from the primary path: nothing came for 300 ms",
+            ),
+            (RequestEvent::Resumed { at: 7 }, "resumed at byte 7"),
+            (
+                RequestEvent::Postponed {
+                    by: Duration::from_secs(2),
+                },
+                "postponed by 2000 ms",
+            ),
+            (RequestEvent::Hedged, "hedge"),
+        ] {
+            assert_eq!(event.to_string(), words);
+        }
     }
 }
