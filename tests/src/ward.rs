@@ -142,13 +142,14 @@ impl Ward {
         ask_doctor(self.chain.client(), line)
     }
 
-    /// How many connections the server has accepted that nobody has confirmed or taken back.
+    /// How many connections the server holds that nobody has ended, or has confirmed or taken back.
     ///
     /// # Panics
     ///
     /// When the kernel does not tell.
     #[must_use]
-    pub fn half_open(&self) -> usize {
+    pub fn left_open(&self) -> usize {
+        const ESTABLISHED: &str = "01";
         const SYN_RECEIVED: &str = "03";
         let mut command = self.chain.server().command("cat");
         command.args(["/proc/net/tcp", "/proc/net/tcp6"]);
@@ -156,7 +157,9 @@ impl Ward {
         assert!(output.status.success(), "{output:?}");
         let table = String::from_utf8(output.stdout).unwrap();
         let states = table.lines().filter_map(|it| it.split_whitespace().nth(3));
-        states.filter(|it| *it == SYN_RECEIVED).count()
+        states
+            .filter(|it| [ESTABLISHED, SYN_RECEIVED].contains(it))
+            .count()
     }
 
     /// Sets rules of nftables on a router; they are its own.

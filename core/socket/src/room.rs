@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream as StdStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use socket2::Socket;
@@ -26,6 +27,9 @@ const IDLE: Duration = Duration::from_secs(60);
 const HEADER: usize = 40;
 const TCP: u8 = 6;
 const HOPS: u8 = 64;
+/// Where the flags of TCP are, and that of a SYN (RFC 9293 §3.1).
+const FLAGS: usize = 13;
+const SYN: u8 = 0x02;
 
 /// See the [module](self). It is gone with the last of its sockets.
 #[derive(Debug)]
@@ -33,6 +37,14 @@ pub struct Room {
     os: sys::Room,
     packets: RawPackets,
     port: ReservedPort,
+    last: Mutex<Option<Sent>>,
+}
+
+/// A segment that left the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sent {
+    seq: u32,
+    is_syn: bool,
 }
 
 /// The only connection of a room, not made yet.
@@ -68,11 +80,17 @@ impl Room {
         sys::show_nothing(port.socket())?;
         port.socket().listen(1)?;
         let (os, socket) = sys::Room::open(source, peer, port.number(), checksums)?;
-        let room = Self { os, packets, port };
+        let room = Self {
+            os,
+            packets,
+            port,
+            last: Mutex::default(),
+        };
         Ok((room, Guest { socket, peer }))
     }
 
-    /// Carries packets for as long as `work` takes; nothing that happens in the room goes on without.
+    /// Carries packets for as long as `work` takes, and then what its kernel has to say at once, as to a
+    /// connection that was given up. Nothing that happens in the room goes on without.
     ///
     /// # Errors
     ///
@@ -82,11 +100,29 @@ impl Room {
     ///
     /// Dropping the future drops `work`, and packets that are on their way.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> io::Result<T> {
-        tokio::select! {
-            done = work => Ok(done),
-            error = self.carry_out() => Err(error),
-            error = self.carry_in() => Err(error),
+        let done = tokio::select! {
+            done = work => done,
+            error = self.carry_out() => return Err(error),
+            error = self.carry_in() => return Err(error),
+        };
+        while let Ok(packet) = self.os.try_read() {
+            self.carry(&packet).await?;
         }
+        Ok(done)
+    }
+
+    /// Where the packets of the room come from.
+    #[must_use]
+    pub fn source(&self) -> SocketAddr {
+        SocketAddr::new(self.packets.source(), self.port.number())
+    }
+
+    /// The sequence number of its SYN, if it had nothing to say after that: the peer may have accepted it,
+    /// and wait for a long time.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<u32> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.filter(|it| it.is_syn).map(|it| it.seq)
     }
 
     /// As [`counters`](crate::mptcp::counters), of this room, where nobody else counts.
@@ -97,17 +133,23 @@ impl Room {
 
     async fn carry_out(&self) -> io::Error {
         loop {
-            match self.os.read().await {
-                Ok(packet) if self.is_from_here(&packet) => {
-                    if let Err(error) = self.packets.send(&packet).await {
-                        return error;
-                    }
-                }
-                // What a kernel says when a device comes up: neighbours, routers, groups.
-                Ok(_) => {}
-                Err(error) => return error,
+            let carried = match self.os.read().await {
+                Ok(packet) => self.carry(&packet).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = carried {
+                return error;
             }
         }
+    }
+
+    async fn carry(&self, packet: &[u8]) -> io::Result<()> {
+        let Some(sent) = self.sent_from_here(packet) else {
+            // What a kernel says when a device comes up: neighbours, routers, groups.
+            return Ok(());
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(sent);
+        self.packets.send(packet).await
     }
 
     async fn carry_in(&self) -> io::Error {
@@ -124,13 +166,18 @@ impl Room {
         }
     }
 
-    fn is_from_here(&self, packet: &[u8]) -> bool {
+    fn sent_from_here(&self, packet: &[u8]) -> Option<Sent> {
         let tcp = match packet.first().map(|it| it >> 4) {
             Some(4) if packet.get(9) == Some(&TCP) => packet.get(after_v4(packet)..),
             Some(6) if packet.get(6) == Some(&TCP) => packet.get(HEADER..),
             _ => None,
         };
-        tcp.and_then(|it| it.get(..2)) == Some(&self.port.number().to_be_bytes()[..])
+        let tcp = tcp.filter(|it| it.get(..2) == Some(&self.port.number().to_be_bytes()[..]))?;
+        let seq = tcp.get(4..8)?.try_into().ok()?;
+        Some(Sent {
+            seq: u32::from_be_bytes(seq),
+            is_syn: tcp.get(FLAGS)? & SYN != 0,
+        })
     }
 
     /// The packet with its IP header, if it is for the room.

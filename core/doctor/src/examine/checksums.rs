@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout};
 use twinpath::diagnosis::{
     Certainty, Finding, Outcome, PathDiagnosis, PathToTest, Verdict, changed,
 };
-use twinpath_socket::mptcp;
 use twinpath_socket::room::Room;
+use twinpath_socket::{mptcp, reset_on_drop};
 
 const CONNECT: Duration = Duration::from_millis(1500);
 const ACKNOWLEDGEMENT: Duration = Duration::from_millis(1500);
@@ -67,6 +67,8 @@ async fn talk(mut stream: TcpStream, server: SocketAddr) -> io::Result<Seen> {
         return Err(io::Error::other("its connection came without the option"));
     };
     let checksums = info.checksums;
+    // Nothing of it stays open at the server: what it would say after that reaches nobody.
+    reset_on_drop(&stream);
     let mut acknowledged = true;
     let mut received = 0;
     for data in [EMPTY_LINE.to_vec(), request(server)] {

@@ -2,18 +2,63 @@
 //! back leaves MPTCP out for an hour, for all that share its network namespace.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use twinpath::diagnosis::{PathDiagnosis, PathToTest};
-use twinpath_socket::mptcp;
+use twinpath_socket::raw::RawPackets;
 use twinpath_socket::room::Room;
+use twinpath_socket::{abort, mptcp};
 
-/// Longer than kernels wait by default, of which the slowest doubles its wait.
-const LIMIT: Duration = Duration::from_secs(9);
+use crate::packet::{Ask, Probe, TTL};
 
-pub(super) async fn measure(path: &PathToTest, told: &mut PathDiagnosis) {
-    match connect(path).await {
+/// In which the server must have answered the SYN without the option, once it is sent by this kernel's setting.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// How long it took, on a path where SYNs with the option are dropped.
+///
+/// # Cancel safety
+///
+/// Dropping the future may leave the peer with a connection that is not made to the end.
+pub(super) async fn measure(path: &PathToTest) -> io::Result<Duration> {
+    let (room, guest) = Room::open(&path.binding, path.server, false)?;
+    let connecting = async {
+        let begin = Instant::now();
+        let connected = timeout(mptcp::fallback_after() + ANSWER, guest.connect()).await;
+        let stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
+        let time = begin.elapsed();
+        let with_option = mptcp::mptcp_info(&stream)?.is_some();
+        abort(stream);
+        if with_option {
+            let what = "its connection was accepted with the option";
+            return Err(io::Error::other(what));
+        }
+        Ok(time)
+    };
+    let measured = room.during(connecting).await?;
+    if let Some(seq) = room.unanswered() {
+        take_back(path, room.source(), seq).await?;
+    }
+    measured
+}
+
+/// What is dropped may be the answers alone: then the peer has accepted a SYN, and goes on answering.
+async fn take_back(path: &PathToTest, source: SocketAddr, seq: u32) -> io::Result<()> {
+    let syn = Probe {
+        source,
+        destination: path.server,
+        seq,
+        ask: Ask::Capable,
+        ttl: TTL,
+    };
+    let packets = RawPackets::open(&path.binding, path.server)?;
+    packets.send(&syn.reset()).await
+}
+
+/// Adds it to what is told of the path.
+pub(super) fn tell(told: &mut PathDiagnosis, measured: io::Result<Duration>) {
+    match measured {
         Ok(time) => {
             told.fallback_time = Some(time);
             told.evidence.push(format!(
@@ -24,20 +69,6 @@ pub(super) async fn measure(path: &PathToTest, told: &mut PathDiagnosis) {
         }
         Err(error) => told.needs.push(format!(
             "how long a connect waits until it is tried without the option, other than by the kernel's setting: {error}"
-        )),
-    }
-}
-
-async fn connect(path: &PathToTest) -> io::Result<Duration> {
-    let (room, guest) = Room::open(&path.binding, path.server, false)?;
-    let begin = Instant::now();
-    let connected = room.during(timeout(LIMIT, guest.connect())).await?;
-    let stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
-    let time = begin.elapsed();
-    match mptcp::mptcp_info(&stream)? {
-        None => Ok(time),
-        Some(_) => Err(io::Error::other(
-            "its connection was accepted with the option",
         )),
     }
 }

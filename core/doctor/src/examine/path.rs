@@ -2,6 +2,7 @@
 
 use std::io;
 
+use tokio::task::JoinSet;
 use twinpath::diagnosis::{
     Certainty, KernelEvidence, MptcpAnswer, PathDiagnosis, PathToTest, Verdict, ask_kernel,
     changed, judge_kernel,
@@ -22,6 +23,8 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
         io::Result::Ok((packets, evidence))
     };
     let mut by_raw = false;
+    // Ends with this future.
+    let mut measuring = JoinSet::new();
     let mut examined = match raw.await {
         Ok((packets, evidence)) => {
             by_raw = true;
@@ -29,6 +32,12 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
             judge_syn(&mut told, &evidence);
             let mut examined = ExaminedPath::new(told);
             examined.flows = evidence.flows.filter(FlowsTried::differ);
+            let is_dropped = matches!(examined.told.verdict, Verdict::SynDropped { .. });
+            if is_dropped {
+                let path = path.clone();
+                // Takes seconds, in which routers and the other end can be asked.
+                measuring.spawn(async move { fallback::measure(&path).await });
+            }
             if options.trace {
                 let _turn = turns.of(path).lock().await;
                 traced::trace_path(&packets, &evidence.capable.flow, &mut examined).await;
@@ -38,9 +47,6 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
                 if options.trace && examined.told.verdict == Verdict::StrippedLater {
                     traced::trace_later(path, &packets, &mut examined).await;
                 }
-            }
-            if matches!(examined.told.verdict, Verdict::SynDropped { .. }) {
-                fallback::measure(path, &mut examined.told).await;
             }
             if !options.trace && examined.told.verdict == Verdict::NotNegotiated {
                 let what = "whether the server does not speak MPTCP or something on the way takes the option out, and where: \
@@ -65,6 +71,10 @@ pub(super) async fn examine(path: &PathToTest, options: &Options, turns: &Turns)
                 .findings
                 .push(idle::measure(path, limit).await);
         }
+    }
+    if let Some(measured) = measuring.join_next().await {
+        let measured = measured.unwrap_or_else(|error| Err(error.into()));
+        fallback::tell(&mut examined.told, measured);
     }
     examined
 }

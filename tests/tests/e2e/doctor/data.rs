@@ -28,6 +28,7 @@ fn data_that_something_changes_is_found_towards_any_server_with_mptcp() {
         let line = ["doctor", &address.to_string(), "--json"];
         let said = ward.run(&line);
         assert_eq!((verdict(&said), said.code), ("works", 0), "{said:?}");
+        assert_eq!(ward.left_open(), 0, "what was opened is ended");
         assert_eq!(payload(&said)["state"], "unchanged", "{said:?}");
         let text = payload(&said)["text"].as_str().unwrap();
         assert!(text.contains("bytes back"), "{text}");

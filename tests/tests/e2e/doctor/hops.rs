@@ -182,7 +182,7 @@ fn who_drops_syns_or_the_answers_to_them_is_named_at_every_hop_or_nobody_is() {
         }
         let harmed = ward.chain.client().mptcp_mib("MPCapableSYNTXDrop").unwrap();
         assert_eq!(harmed, 0, "the kernel was let drop the option");
-        assert_eq!(ward.half_open(), 0, "what was opened is taken back");
+        assert_eq!(ward.left_open(), 0, "what was opened is taken back");
         log::info!("took {:?}", said.took);
     });
 }

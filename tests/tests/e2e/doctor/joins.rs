@@ -126,7 +126,7 @@ fn who_hinders_joins_alone_is_named_at_every_hop_and_in_each_direction_or_nobody
         let evidence = path["evidence"].to_string();
         let is_back = evidence.contains("on the way back");
         assert_eq!(is_back, !cell.is_out, "{said:?}");
-        assert_eq!(ward.half_open(), 0, "what was opened is taken back");
+        assert_eq!(ward.left_open(), 0, "what was opened is taken back");
         log::info!("took {:?}", said.took);
     });
 }

@@ -14,6 +14,7 @@ fn a_path_that_lets_everything_through_is_said_to_with_and_without_privilege() {
             ward.ask_unprivileged(v6, &[]),
         ] {
             assert_eq!((verdict(&said), said.code), ("works", 0), "{said:?}");
+            assert_eq!(ward.left_open(), 0, "what was opened is ended");
             assert_eq!(path(&said)["certainty"], "proven");
             let summary = path(&said)["summary"].as_str().unwrap();
             assert!(

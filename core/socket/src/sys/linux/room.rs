@@ -78,13 +78,12 @@ impl Room {
 
     /// The next packet that the room sends.
     pub(crate) async fn read(&self) -> io::Result<Vec<u8>> {
-        let read = |mut tun: &File| {
-            let mut bytes = vec![0; MOST];
-            let length = tun.read(&mut bytes)?;
-            bytes.truncate(length);
-            Ok(bytes)
-        };
         self.tun.async_io(Interest::READABLE, read).await
+    }
+
+    /// The same, if it has sent it already.
+    pub(crate) fn try_read(&self) -> io::Result<Vec<u8>> {
+        read(self.tun.get_ref())
     }
 
     /// Has the room receive a packet.
@@ -99,6 +98,13 @@ impl Room {
         file.read_to_string(&mut text)?;
         Ok(text)
     }
+}
+
+fn read(mut tun: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; MOST];
+    let length = tun.read(&mut bytes)?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// An address of IPv6 is of use a moment after it was given, which only netlink would tell.
