@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -256,7 +257,7 @@ impl Keeper {
             self.ways.offer(role.other(), spare);
         }
         shared.interrupt(&interrupted);
-        stream.lock().interrupt(interrupted);
+        stream.interrupt(interrupted);
         None
     }
 
@@ -310,7 +311,9 @@ impl Keeper {
             let _ = leg.finish();
         }
         (state.leg, state.role, state.failing) = (Some(leg), to, None);
-        state.wake();
+        let waiting = state.waiting();
+        drop(state);
+        waiting.for_each(Waker::wake);
         true
     }
 }

@@ -1,6 +1,7 @@
 //! The stream of a connection that is no session: plain TCP, or MPTCP of the kernel. Its leg can be taken from under it.
 
 use std::io;
+use std::mem;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -124,7 +125,18 @@ impl PlainStream {
     pub(crate) fn fail_without_subflow(&self) {
         let mut state = self.lock();
         state.verdict.get_or_insert(Verdict::NoSubflow);
-        state.wake();
+        let waiting = state.waiting();
+        drop(state);
+        waiting.for_each(Waker::wake);
+    }
+
+    /// The connection cannot be mended.
+    pub(crate) fn interrupt(&self, verdict: Interrupted) {
+        let mut state = self.lock();
+        state.verdict = Some(Verdict::Interrupted(verdict));
+        let waiting = state.waiting();
+        drop(state);
+        waiting.for_each(Waker::wake);
     }
 
     /// A keeper sees to it from now on when the leg is lost.
@@ -170,7 +182,7 @@ impl PlainStream {
     }
 
     fn rouse(&self, state: &mut State) {
-        if std::mem::take(&mut state.resting) {
+        if mem::take(&mut state.resting) {
             self.stirred.notify_one();
         }
     }
@@ -358,17 +370,9 @@ impl State {
         self.rest = saved.freeze();
     }
 
-    /// The connection cannot be mended.
-    pub(crate) fn interrupt(&mut self, verdict: Interrupted) {
-        self.verdict = Some(Verdict::Interrupted(verdict));
-        self.wake();
-    }
-
-    /// Has both directions look again.
-    pub(crate) fn wake(&mut self) {
-        for waker in self.waiting.iter_mut().filter_map(Option::take) {
-            waker.wake();
-        }
+    /// Whoever waits, to look again once the lock is released: it may do so at once, on this thread.
+    pub(crate) fn waiting(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        mem::take(&mut self.waiting).into_iter().flatten()
     }
 }
 

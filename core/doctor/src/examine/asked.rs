@@ -64,9 +64,11 @@ pub(super) fn judge(examined: &mut ExaminedPath, asked: &Asked) {
                 told.needs.clear();
             }
             (true, Verdict::SynDropped { .. }) => {
-                told.evidence.push("so SYNs with the option arrive, and answers with it are dropped on the way back".into());
-                told.needs.retain(|it| it == traced::WHICH_BACK);
-                examined.arrives = true;
+                let port = asked.port;
+                told.evidence.push(format!(
+                    "so SYNs with the option arrive at port {port}, from which no answer has it: if the other port is treated \
+                     alike, it is answers with the option that are dropped on the way back"
+                ));
             }
             (true, Verdict::StrippedBack(_)) => told.certainty = Certainty::Proven,
             _ => {}

@@ -7,8 +7,8 @@ use twinpath::diagnosis::{PathToTest, Verdict};
 use twinpath_socket::raw::RawPackets;
 
 use super::ExaminedPath;
-use super::traced::WHICH_BACK;
-use crate::listen::{Asked, ask_back};
+use super::traced::{WHICH_BACK, either_way};
+use crate::listen::{Asked, GetsHere};
 use crate::packet::Ask;
 use crate::probe::ask;
 use crate::trace::{Interval, Trace};
@@ -35,25 +35,17 @@ pub(super) async fn judge(path: &PathToTest, examined: &mut ExaminedPath, asked:
 }
 
 async fn answers_dropped(path: &PathToTest, examined: &mut ExaminedPath, asked: &Asked) {
-    let mut gets_here = asked.gets_here;
     if let (Some(trace), false, None) = (&examined.trace, examined.arrives, examined.dropped) {
-        match gets_there(path, asked.port, Ask::Capable).await {
-            Some(true) => {
-                examined.arrives = true;
-                examined.told.evidence.push(
-                    "SYNs with the option arrive at the other end's plain port: it is answers with it that are dropped on the \
-                     way back"
-                        .into(),
-                );
-                if let Some(answer) = ask_back(path, "back dropped").await {
-                    examined.back = answer.told;
-                    gets_here = answer.gets_here;
-                }
-            }
-            Some(false) => examined.dropped = Some(behind_the_last(trace)),
-            None => return,
+        // Whoever the server's own port is closed to may not answer to a second SYN of a flow either.
+        if trace.server_at.is_none() {
+            return;
         }
-        examined.told.needs.clear();
+        // That it gets to another port says nothing of this one.
+        if gets_there(path, asked.port, Ask::Capable).await == Some(false) {
+            examined.dropped = Some(behind_the_last(trace));
+            let last = examined.dropped.map_or(0, |it| it.after);
+            examined.told.needs.retain(|it| *it != either_way(last));
+        }
     }
     if !examined.arrives {
         return;
@@ -63,7 +55,7 @@ async fn answers_dropped(path: &PathToTest, examined: &mut ExaminedPath, asked: 
         if back["dropped"].is_object() {
             needs.retain(|it| it != WHICH_BACK);
         }
-        dropped(back, gets_here, needs);
+        dropped(back, asked.gets_here, needs);
     }
 }
 
@@ -96,7 +88,7 @@ pub(super) fn behind_the_last(trace: &Trace) -> Interval {
 }
 
 /// The option is lost on the way back. What no router has seen changed is changed behind the last that got it whole.
-pub(super) fn stripped(back: &mut Value, gets_here: bool, needs: &mut Vec<String>) {
+pub(super) fn stripped(back: &mut Value, gets_here: GetsHere, needs: &mut Vec<String>) {
     let Some(hops) = back["hops"].as_array() else {
         return;
     };
@@ -104,8 +96,8 @@ pub(super) fn stripped(back: &mut Value, gets_here: bool, needs: &mut Vec<String
     if hops.is_empty() || hops.iter().any(|it| is(it, "changed")) {
         return;
     }
-    if gets_here {
-        needs.push(NOT_IN_OPEN.into());
+    if gets_here.with_option || !gets_here.without {
+        needs.push(not_traced(gets_here));
         return;
     }
     let last = hops.iter().rev().find(|it| is(it, "as_sent"));
@@ -124,28 +116,45 @@ pub(super) fn stripped(back: &mut Value, gets_here: bool, needs: &mut Vec<String
 }
 
 /// Answers with the option are dropped on the way back: what no router tells is behind the last that got them.
-pub(super) fn dropped(back: &mut Value, gets_here: bool, needs: &mut Vec<String>) {
-    if gets_here {
+pub(super) fn dropped(back: &mut Value, gets_here: GetsHere, needs: &mut Vec<String>) {
+    let ends_here = back["dropped"].is_object() && back["dropped"]["by"].is_null();
+    if gets_here.with_option || ends_here && !gets_here.without {
         if let Some(all) = back.as_object_mut() {
             all.remove("dropped");
         }
-        needs.push(NOT_IN_OPEN.into());
+        needs.push(not_traced(gets_here));
         return;
     }
     let hops = back["hops"].as_array().map_or(0, Vec::len);
     let dropped = &mut back["dropped"];
-    if dropped.is_object() && dropped["by"].is_null() {
+    if ends_here {
         dropped["by"] = json!(hops + 1);
         dropped["by_from"] = json!([THIS_END]);
     }
 }
 
-const NOT_IN_OPEN: &str = "between which hops on the way back: it happens to the handshake alone, while what looks like it gets \
-                           through within an open connection, which is what the other end can trace";
+fn not_traced(gets_here: GetsHere) -> String {
+    let why = match gets_here.with_option {
+        true => {
+            "it happens to the handshake alone, while what looks like it gets through within an open connection"
+        }
+        false => "nothing gets here that looks like a handshake within an open connection",
+    };
+    format!("between which hops on the way back: {why}, which is what the other end can trace")
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WITH: GetsHere = GetsHere {
+        with_option: true,
+        without: false,
+    };
+    const WITHOUT: GetsHere = GetsHere {
+        with_option: false,
+        without: true,
+    };
 
     fn told(dropped: Value) -> Value {
         json!({ "hops": [{ "ttl": 1 }, { "ttl": 2 }], "changes": [], "dropped": dropped })
@@ -155,10 +164,10 @@ mod tests {
     fn what_vanishes_behind_the_last_router_vanishes_before_this_end() {
         let mut back = told(json!({ "after": 2, "by": null }));
         let mut needs = Vec::new();
-        dropped(&mut back, false, &mut needs);
+        dropped(&mut back, WITHOUT, &mut needs);
         assert_eq!((&back["dropped"]["by"], needs.len()), (&json!(3), 0));
         let mut back = told(json!({ "after": 0, "by": 2 }));
-        dropped(&mut back, false, &mut needs);
+        dropped(&mut back, WITHOUT, &mut needs);
         assert_eq!((&back["dropped"]["by"], needs.len()), (&json!(2), 0));
     }
 
@@ -166,9 +175,22 @@ mod tests {
     fn what_gets_here_within_a_connection_blames_no_hop() {
         let mut back = told(json!({ "after": 2, "by": null }));
         let mut needs = Vec::new();
-        dropped(&mut back, true, &mut needs);
-        stripped(&mut back, true, &mut needs);
+        dropped(&mut back, WITH, &mut needs);
+        stripped(&mut back, WITH, &mut needs);
         assert_eq!((back.get("dropped"), needs.len()), (None, 2));
         assert_eq!(back["changes"], json!([]));
+    }
+
+    #[test]
+    fn where_nothing_gets_here_no_hop_is_blamed_that_no_router_told_of() {
+        let mut back = told(json!({ "after": 2, "by": null }));
+        let mut needs = Vec::new();
+        dropped(&mut back, GetsHere::default(), &mut needs);
+        stripped(&mut back, GetsHere::default(), &mut needs);
+        assert_eq!((back.get("dropped"), needs.len()), (None, 2));
+        assert_eq!(back["changes"], json!([]));
+        let mut back = told(json!({ "after": 0, "by": 2 }));
+        dropped(&mut back, GetsHere::default(), &mut needs);
+        assert_eq!((&back["dropped"]["by"], needs.len()), (&json!(2), 2));
     }
 }

@@ -8,7 +8,7 @@ use twinpath_socket::raw::RawPackets;
 
 use super::traced::{BETWEEN, how, lost_at_the_end};
 use super::{ExaminedPath, JoinTraced, back};
-use crate::listen::{Back, ask_back, other_end};
+use crate::listen::{Back, GetsHere, ask_back, other_end};
 use crate::packet::{Ask, MPTCP, Mptcp, Seen, mptcp_of};
 use crate::probe::{Reply, Tried, ask, ask_on, random};
 use crate::trace::{Compared, ROUNDS, Tracer, locate, trace_dropped};
@@ -234,17 +234,12 @@ impl Joining<'_> {
                 Some(port) => back::gets_there(self.path, port, asks).await,
                 None => None,
             };
+            // That they get to another port says nothing of this one.
             match gets_there {
-                Some(true) => {}
-                Some(false) => {
-                    traced.dropped = Some(back::behind_the_last(&traced.trace));
-                    return Ok(traced);
-                }
-                None => {
-                    examined.told.needs.push(EITHER_WAY.into());
-                    return Ok(traced);
-                }
+                Some(false) => traced.dropped = Some(back::behind_the_last(&traced.trace)),
+                Some(true) | None => examined.told.needs.push(EITHER_WAY.into()),
             }
+            return Ok(traced);
         }
         examined.told.evidence.push(
             "SYNs that join arrive at the server, and its answers to them are dropped on the way back".into(),
@@ -260,7 +255,7 @@ impl Joining<'_> {
 /// What the other end says, and what follows from it.
 fn told(
     answer: Back,
-    judge: impl Fn(&mut serde_json::Value, bool, &mut Vec<String>),
+    judge: impl Fn(&mut serde_json::Value, GetsHere, &mut Vec<String>),
     examined: &mut ExaminedPath,
 ) -> Option<serde_json::Value> {
     let mut back = answer.told?;

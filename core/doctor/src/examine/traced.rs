@@ -67,13 +67,20 @@ fn judge_dropped(examined: &mut ExaminedPath, trace: &Trace, dropped: Option<Int
     // Behind the last router it may as well be the answer.
     match dropped.filter(|it| Some(it.by) != trace.server_at) {
         Some(between) => examined.dropped = Some(between),
-        None if trace.server_at.is_some() => told.needs.push(format!(
-            "whether SYNs with the option vanish behind hop {}, the last that got them, or the answers to them on the way back: \
-             `twinpath doctor --listen` on the server",
-            dropped.map_or(0, |it| it.after)
-        )),
+        None if trace.server_at.is_some() => {
+            told.needs
+                .push(either_way(dropped.map_or(0, |it| it.after)));
+        }
         None => {}
     }
+}
+
+/// What is not known where SYNs with the option are lost behind the last hop that is known to get them.
+pub(super) fn either_way(last: u8) -> String {
+    format!(
+        "whether SYNs with the option vanish behind hop {last}, the last that got them, or the answers to them on the way back: \
+         `twinpath doctor --listen` on the server"
+    )
 }
 
 /// Where the option is taken out of what follows the handshake: by segments of a connection that is open.

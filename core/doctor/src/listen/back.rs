@@ -4,7 +4,7 @@
 //! time, and no hop asked twice in a second; a few of them a connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -115,7 +115,11 @@ async fn trace(stream: &TcpStream, syn: &[u8], question: Question) -> io::Result
 
 /// A listener for both families has IPv4 addresses in the clothes of IPv6.
 fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+    match address.ip().to_canonical() {
+        // What is of one link alone keeps its link.
+        IpAddr::V6(_) => address,
+        v4 => SocketAddr::new(v4, address.port()),
+    }
 }
 
 /// What another end says of the way back, as far as it has the shape of it: nothing else is passed on, and no text but
@@ -165,7 +169,7 @@ fn small(number: &Value) -> Option<u8> {
     number.as_u64().and_then(|it| it.try_into().ok())
 }
 
-fn addresses(told: &Value) -> Vec<std::net::IpAddr> {
+fn addresses(told: &Value) -> Vec<IpAddr> {
     let all = told.as_array().into_iter().flatten().take(MOST_TOLD);
     all.filter_map(|it| it.as_str()?.parse().ok()).collect()
 }

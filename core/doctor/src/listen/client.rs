@@ -57,8 +57,8 @@ pub struct Asked {
     pub payload: Option<PayloadAnswer>,
     /// The way back, as JSON.
     pub back: Option<Value>,
-    /// What the other end sent to trace the way back arrived here with the option.
-    pub gets_here: bool,
+    /// What arrived here of all that the other end sent to trace the way back.
+    pub gets_here: GetsHere,
     /// What could not be asked, in words.
     pub troubles: Vec<String>,
 }
@@ -121,8 +121,19 @@ pub async fn ask_the_other_end(path: &PathToTest, asking: &Asking) -> Option<Ask
 pub(crate) struct Back {
     /// What the other end says of it.
     pub(crate) told: Option<Value>,
-    /// What it sent arrived here with the option.
-    pub(crate) gets_here: bool,
+    /// What arrived here of all that it sent for that.
+    pub(crate) gets_here: GetsHere,
+}
+
+/// What arrives of answers to a handshake that are sent within an open connection. Nothing at all where something on the way
+/// passes on only what fits the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct GetsHere {
+    /// Some, with the option.
+    pub with_option: bool,
+    /// Some, without it.
+    pub without: bool,
 }
 
 /// The plain port of the other end; `None` if it is somebody else.
@@ -172,7 +183,7 @@ async fn way(
     let port = stream.get_ref().local_addr()?.port();
     let told = question(stream, what, BACK).await?;
     let told = told.strip_prefix("back ").and_then(way_back);
-    let mut gets_here = false;
+    let mut gets_here = GetsHere::default();
     if let Some(packets) = arriving {
         for _ in 0..MOST_ARRIVED {
             let Some(arrived) = packets.receive(ARRIVED).await? else {
@@ -181,9 +192,10 @@ async fn way(
             let is_icmp = arrived.protocol == Carried::Icmp;
             let packet = understand(&arrived.bytes, arrived.source, is_icmp);
             if let Some(Packet::Segment(answer)) = packet {
-                gets_here |= answer.destination == port
-                    && answer.flags.is_syn_ack()
-                    && mptcp_of(&answer.options).is_some();
+                let is_probe = answer.destination == port && answer.flags.is_syn_ack();
+                let has_option = mptcp_of(&answer.options).is_some();
+                gets_here.with_option |= is_probe && has_option;
+                gets_here.without |= is_probe && !has_option;
             }
         }
     }

@@ -18,7 +18,7 @@ mod client;
 mod serve;
 
 pub use back::way_back;
-pub use client::{Asked, Asking, PayloadAnswer, ask_the_other_end};
+pub use client::{Asked, Asking, GetsHere, PayloadAnswer, ask_the_other_end};
 pub(crate) use client::{Back, ask_back, other_end};
 pub use serve::{Listening, listen};
 

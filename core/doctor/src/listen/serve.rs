@@ -21,6 +21,10 @@ use crate::report;
 const MOST: usize = 64;
 /// A connection that asks nothing for so long is ended.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// No connection lasts longer, whatever it asks: others wait for its place.
+const LIFE: Duration = Duration::from_secs(180);
+/// Nobody asks more on one connection; each question is a line for whoever looks on.
+const MOST_QUESTIONS: usize = 32;
 
 /// Both ports, open.
 #[derive(Debug)]
@@ -112,8 +116,11 @@ impl Listening {
                     port,
                     is_plain,
                 };
-                if let Err(error) = answering.answer(stream, from, &*tell).await {
-                    log::debug!("a client has gone: {error}");
+                let answering = timeout(LIFE, answering.answer(stream, from, &*tell));
+                match answering.await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => log::debug!("a client has gone: {error}"),
+                    Err(_) => log::debug!("a client has stayed for too long"),
                 }
                 drop(permit);
             });
@@ -140,7 +147,7 @@ impl Answering {
         let greeting = format!("{GREETING} {kind} {}\n", self.port);
         stream.get_mut().write_all(greeting.as_bytes()).await?;
         let mut backs = MOST_BACK;
-        loop {
+        for _ in 0..MOST_QUESTIONS {
             let mut line = Vec::new();
             let mut limited = (&mut stream).take(LONGEST_LINE);
             if timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await?? == 0 {
@@ -189,8 +196,9 @@ impl Answering {
                 _ => return Ok(()),
             };
             let answer = format!("{answer}\n");
-            stream.get_mut().write_all(answer.as_bytes()).await?;
+            timeout(PATIENCE, stream.get_mut().write_all(answer.as_bytes())).await??;
         }
+        Ok(())
     }
 }
 

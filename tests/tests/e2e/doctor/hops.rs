@@ -300,6 +300,27 @@ fn ten_hops_are_traced_within_fifteen_seconds_and_asked_once_a_second() {
 }
 
 #[test]
+fn what_drops_syns_to_one_port_alone_is_not_taken_for_what_drops_answers() {
+    let rules = "table inet t { chain f { type filter hook forward priority filter;
+        tcp dport 443 tcp flags & (syn | ack) == syn tcp option mptcp exists drop; }; }";
+    let cells: Vec<_> = (1..=ROUTERS).collect();
+    all(Speaks::Doctor, &cells, |ward, router| {
+        ward.nft(router, rules);
+        let said = ward.ask(router % 2 == 0, &["--trace"]);
+        assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
+        let path = path(&said);
+        // Behind the last router it may as well be the answers: SYNs to the other end's plain port arrive.
+        let is_told = router < ROUTERS;
+        let on = is_told.then_some("out");
+        assert_eq!(path["dropped_on"].as_str(), on, "{said:?}");
+        let hops = is_told.then(|| (u64::from(router), u64::from(router) + 1));
+        assert_eq!(vanish(&path["trace"]), hops, "{said:?}");
+        assert_eq!(vanish(&path["trace_back"]), None, "{said:?}");
+        assert_eq!(needs(&said, "the answers to them"), !is_told, "{said:?}");
+    });
+}
+
+#[test]
 fn where_packets_take_turns_between_paths_the_interval_holds_the_truth() {
     let cells: Vec<_> = (0..ROUTERS).collect();
     all(Speaks::Mptcp, &cells, |ward, cable| {

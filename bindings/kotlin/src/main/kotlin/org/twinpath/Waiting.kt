@@ -51,7 +51,12 @@ internal object Waiting {
                 waiting.remove(ticket)
                 giveUp(ticket)
             }
-            if (begin(ticket) == 0) over(ticket)
+            if (begin(ticket) == 0) {
+                over(ticket)
+            } else if (!continuation.isActive) {
+                // It was given up before it began.
+                giveUp(ticket)
+            }
         }
 }
 
