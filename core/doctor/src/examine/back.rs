@@ -36,7 +36,7 @@ pub(super) async fn judge(path: &PathToTest, examined: &mut ExaminedPath, asked:
 
 async fn answers_dropped(path: &PathToTest, examined: &mut ExaminedPath, asked: &Asked) {
     if let (Some(trace), false, None) = (&examined.trace, examined.arrives, examined.dropped) {
-        // Whoever the server's own port is closed to may not answer to a second SYN of a flow either.
+        // Where the server is was not found out: an interval that ends behind the last hop might be too small.
         if trace.server_at.is_none() {
             return;
         }
