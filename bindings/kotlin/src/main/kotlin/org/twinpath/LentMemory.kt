@@ -3,8 +3,6 @@ package org.twinpath
 import com.sun.jna.Native
 import com.sun.jna.Pointer
 import java.nio.ByteBuffer
-import kotlin.coroutines.coroutineContext
-import kotlinx.coroutines.ensureActive
 
 /**
  * Memory outside of the heap, through which the bytes of one thread go to the library and come from it. A call that has numbers
@@ -18,9 +16,12 @@ internal class LentMemory private constructor() {
     fun fetch(number: Long, max: Int): Int = LentCalls.twinpath_try_read(number, address, minOf(max, LARGE_PIECE))
 
     /** The bytes that were fetched. */
-    fun fetched(count: Int): ByteArray {
+    fun fetched(count: Int): ByteArray = ByteArray(count).also { fetched(count, it, 0) }
+
+    /** Puts the bytes that were fetched where they are wanted. */
+    fun fetched(count: Int, into: ByteArray, offset: Int) {
         buffer.clear()
-        return ByteArray(count).also { buffer.get(it) }
+        buffer.get(into, offset, count)
     }
 
     /**
@@ -45,25 +46,5 @@ internal class LentMemory private constructor() {
 
         /** Whoever uses it does not suspend meanwhile. */
         fun get(): LentMemory = ofThread.get()
-    }
-}
-
-/**
- * Takes bytes as soon as there are any, `null` at the end: what waits takes nothing, so that it can be cancelled at any moment.
- * What the library tells only in its other way, [otherwise] and [hasEnded] do.
- */
-internal suspend inline fun pull(number: Long, max: Int, otherwise: () -> ByteArray, hasEnded: () -> Boolean): ByteArray? {
-    while (true) {
-        val memory = LentMemory.get()
-        val count = memory.fetch(number, max)
-        if (count > 0) return memory.fetched(count)
-        if (count == 0) return null
-        if (count == LentCalls.ELSEWHERE) {
-            val bytes = translated { otherwise() }
-            if (bytes.isNotEmpty()) return bytes
-            if (translated { hasEnded() }) return null
-        }
-        coroutineContext.ensureActive()
-        Waiting.untilReadable(number)
     }
 }

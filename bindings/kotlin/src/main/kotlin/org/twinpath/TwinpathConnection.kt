@@ -19,25 +19,32 @@ import org.twinpath.ffi.NextEvent
  *
  * Reading and writing may be done at the same time, from any thread and any dispatcher. Cancelling a call leaves the
  * connection as usable as before: a cancelled read has taken nothing, and a cancelled write tells how much was accepted
- * ([WriteCancelledException]).
+ * ([WriteCancelledException]). Use what a read gives inside of a `withTimeout`, not outside: time that is up just as its block
+ * ends has it throw away what the block gave.
  */
 public class TwinpathConnection internal constructor(internal val ffi: Connection) : Closeable {
-    private val reading = Mutex()
-    private val writing = Mutex()
-
     private val number = translated { ffi.number() }.toLong()
+    private val reading = Reading(number, ffi::tryRead, ffi::hasEnded)
+    private val writing = Mutex()
 
     /**
      * The next bytes, at most [max]; `null` once the peer has ended its direction.
      *
      * @throws TwinpathException if the connection broke.
      */
-    public suspend fun read(max: Int = LARGE_PIECE): ByteArray? {
-        require(max > 0) { "a read is of one byte at least" }
-        return reading.withLock {
-            pull(number, max, { ffi.tryRead(max.toUInt()) }, { ffi.hasEnded() })
-        }
-    }
+    public suspend fun read(max: Int = LARGE_PIECE): ByteArray? = reading.next(max)
+
+    /**
+     * Puts the next bytes into an array, at most [length] of them, and gives their number; -1 once the peer has ended its
+     * direction. An array that is used again and again costs less than a new one for each read.
+     *
+     * @throws TwinpathException if the connection broke.
+     */
+    public suspend fun read(into: ByteArray, offset: Int = 0, length: Int = into.size - offset): Int =
+        reading.next(into, offset, length)
+
+    /** What [read] gives where nothing has to be waited for; `null` where something has to, or goes wrong. */
+    internal fun now(into: ByteArray, offset: Int = 0, length: Int = into.size): Int? = reading.now(into, offset, length)
 
     /**
      * Writes all of it: waits until the connection has accepted it, not until it has arrived.
@@ -47,9 +54,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
      * @throws TwinpathException if the connection broke.
      */
     public suspend fun write(bytes: ByteArray, offset: Int = 0, length: Int = bytes.size - offset) {
-        if (offset < 0 || length < 0 || length > bytes.size - offset) {
-            throw IndexOutOfBoundsException("$length bytes from $offset of ${bytes.size}")
-        }
+        checkRange(bytes, offset, length)
         var accepted = 0
         try {
             writing.withLock {
@@ -131,7 +136,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
      * After [ErrorKind.INTERRUPTED], towards a server that is no gateway: a new connection to the same server, over the
      * path that answers.
      */
-    public suspend fun freshLeg(): TwinpathConnection = TwinpathConnection(translated { ffi.freshLeg(null) })
+    public suspend fun freshLeg(): TwinpathConnection = wanted(TwinpathConnection(translated { ffi.freshLeg(null) }))
 
     public companion object {
         /**

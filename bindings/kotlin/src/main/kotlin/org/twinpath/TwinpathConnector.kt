@@ -1,6 +1,9 @@
 package org.twinpath
 
 import java.io.Closeable
+import kotlin.coroutines.coroutineContext
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.isActive
 import org.twinpath.ffi.Connector
 
 /** What may be spent on the backup paths. */
@@ -40,7 +43,7 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
      */
     public suspend fun connect(host: String, port: Int): TwinpathConnection {
         val target = target(host, port)
-        return TwinpathConnection(translated { ffi.connect(target, null) })
+        return wanted(TwinpathConnection(translated { ffi.connect(target, null) }))
     }
 
     /**
@@ -82,6 +85,15 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
         onClose()
         ffi.close()
     }
+}
+
+/** Whoever is gone gets nothing: what was made for them is closed. */
+internal suspend fun <T : Closeable> wanted(made: T): T {
+    if (!coroutineContext.isActive) {
+        made.close()
+        coroutineContext.ensureActive()
+    }
+    return made
 }
 
 /** As the library has it. */

@@ -5,8 +5,6 @@ import java.io.Closeable
 import java.io.File
 import kotlin.time.Duration
 import kotlin.time.toKotlinDuration
-import kotlinx.coroutines.sync.Mutex
-import kotlinx.coroutines.sync.withLock
 import org.twinpath.ffi.Answer
 import org.twinpath.ffi.RequestSummary as FfiRequestSummary
 
@@ -65,9 +63,8 @@ public data class RequestSummary(
  * Cancelling a call loses nothing of it.
  */
 public class TwinpathResponse internal constructor(private val ffi: Answer) : Closeable {
-    private val reading = Mutex()
     private val head = translated { ffi.head() }
-    private val number = translated { ffi.number() }.toLong()
+    private val reading = Reading(translated { ffi.number() }.toLong(), ffi::tryRead, ffi::hasEnded)
 
     /** The status, as in 200. */
     public val status: Int = head.status.toInt()
@@ -92,12 +89,19 @@ public class TwinpathResponse internal constructor(private val ffi: Answer) : Cl
      *
      * @throws TwinpathException if the answer broke off and could not be gone on with.
      */
-    public suspend fun read(max: Int = LARGE_PIECE): ByteArray? {
-        require(max > 0) { "a read is of one byte at least" }
-        return reading.withLock {
-            pull(number, max, { ffi.tryRead(max.toUInt()) }, { ffi.hasEnded() })
-        }
-    }
+    public suspend fun read(max: Int = LARGE_PIECE): ByteArray? = reading.next(max)
+
+    /**
+     * Puts the next bytes of the body into an array, at most [length] of them, and gives their number; -1 at its end. An array
+     * that is used again and again costs less than a new one for each read.
+     *
+     * @throws TwinpathException if the answer broke off and could not be gone on with.
+     */
+    public suspend fun read(into: ByteArray, offset: Int = 0, length: Int = into.size - offset): Int =
+        reading.next(into, offset, length)
+
+    /** What [read] gives where nothing has to be waited for; `null` where something has to, or goes wrong. */
+    internal fun now(into: ByteArray, offset: Int = 0, length: Int = into.size): Int? = reading.now(into, offset, length)
 
     /** The rest of the body, if it is no longer than [limit]. */
     public suspend fun bytes(limit: Int = 16 * 1024 * 1024): ByteArray {
@@ -119,7 +123,7 @@ public class TwinpathResponse internal constructor(private val ffi: Answer) : Cl
      * file, and it can be called again.
      */
     public suspend fun saveTo(file: File): Long =
-        reading.withLock { translated { ffi.save(file.path, null) } }.toLong()
+        reading.alone { translated { ffi.save(file.path, null) } }.toLong()
 
     /** How far the body is. */
     public val progress: Progress

@@ -11,10 +11,12 @@ import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeoutOrNull
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
+import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
@@ -112,6 +114,34 @@ internal class ConnectionTest {
             assertTrue(took < 100, "$took ms")
             connection.write("still".toByteArray())
             assertEquals("still", connection.readExactly(5).decodeToString())
+        }
+    }
+
+    @Test
+    fun `an array is filled with what there is and nothing else of it is touched`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val data = pattern(2_000_000)
+            launch {
+                connection.write(data)
+                connection.finish()
+            }
+            val got = ByteArray(data.size + 20)
+            var size = 0
+            for (round in 0 until 200) {
+                withTimeoutOrNull(round % 5L) {
+                    while (size < data.size) size += connection.read(got, 10 + size, minOf(20_000, data.size - size))
+                }
+            }
+            while (size < data.size) size += connection.read(got, 10 + size, data.size - size).also { assertTrue(it > 0) }
+            assertArrayEquals(ByteArray(10) + data + ByteArray(10), got)
+            assertEquals(0, connection.read(got, 0, 0))
+            assertEquals(-1, connection.read(got))
+            assertEquals(-1, connection.read(got, got.size - 1))
+            for ((offset, length) in listOf(-1 to 2, 0 to -1, 0 to got.size + 1, got.size to 1, Int.MAX_VALUE to Int.MAX_VALUE)) {
+                assertThrows(IndexOutOfBoundsException::class.java) { runBlocking { connection.read(got, offset, length) } }
+            }
+            connection.abort()
+            assertEquals(ErrorKind.CLOSED, failure { connection.read(got) }.kind)
         }
     }
 

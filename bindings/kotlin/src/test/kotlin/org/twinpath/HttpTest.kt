@@ -59,7 +59,10 @@ internal class HttpTest {
                         while (true) got.write(response.read(20_000) ?: break)
                     }
                 }
+                val array = ByteArray(30_000)
+                repeat(10) { got.write(array, 5, response.read(array, 5, 20_000)) }
                 got.write(response.bytes())
+                assertEquals(-1, response.read(array))
                 assertEquals(Lab.order("hash 4 3000000"), hash(got.toByteArray()))
                 assertEquals(3_000_000L, response.progress.received)
                 assertNull(response.read())

@@ -2,6 +2,7 @@ package org.twinpath.okhttp
 
 import java.io.File
 import java.io.IOException
+import java.io.InterruptedIOException
 import java.net.SocketTimeoutException
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
@@ -115,12 +116,13 @@ private class Body(
     private val spooled: Spooled,
 ) : ResponseBody() {
     private val source: BufferedSource = object : Source {
+        private val ahead = ReadAhead { response.now(it) ?: waiting(call, limit) { response.read(it) } }
+
         override fun read(sink: Buffer, byteCount: Long): Long {
+            if (call.isCanceled()) throw IOException("Canceled")
             if (byteCount == 0L) return 0
-            val size = byteCount.coerceAtMost(LARGEST_READ).toInt()
-            val bytes = waiting(call, limit) { response.read(size) } ?: return -1
-            sink.write(bytes)
-            return bytes.size.toLong()
+            val length = byteCount.coerceAtMost(ReadAhead.SIZE.toLong()).toInt()
+            return ahead.read(length) { bytes, offset, count -> sink.write(bytes, offset, count) }.toLong()
         }
 
         override fun timeout() = Timeout.NONE
@@ -136,18 +138,16 @@ private class Body(
     override fun contentLength() = response.contentLength ?: -1
 
     override fun source() = source
-
-    private companion object {
-        const val LARGEST_READ = 256L * 1024
-    }
 }
 
 /** How soon a cancelled call ends. */
 private const val LOOK_MILLIS = 25L
 
 /** Waits as OkHttp's callers do: on their thread, until the call is cancelled or it takes too long. */
-private fun <T> waiting(call: Call, limit: Duration, work: suspend () -> T): T =
-    try {
+private fun <T : Any> waiting(call: Call, limit: Duration, work: suspend () -> T): T {
+    // Time may be up just as it is done: then it is done.
+    var done: T? = null
+    return try {
         runBlocking {
             withTimeout(limit) {
                 coroutineScope {
@@ -157,15 +157,19 @@ private fun <T> waiting(call: Call, limit: Duration, work: suspend () -> T): T =
                             if (call.isCanceled()) throw IOException("Canceled")
                         }
                     }
-                    work().also { looking.cancel() }
+                    work().also {
+                        done = it
+                        looking.cancel()
+                    }
                 }
             }
         }
     } catch (late: TimeoutCancellationException) {
-        throw SocketTimeoutException("timeout").apply { initCause(late) }
+        done ?: throw SocketTimeoutException("timeout").apply { initCause(late) }
     } catch (cancelled: CancellationException) {
         throw IOException("Canceled", cancelled)
     } catch (_: InterruptedException) {
         Thread.currentThread().interrupt()
-        throw java.io.InterruptedIOException("interrupted")
+        throw InterruptedIOException("interrupted")
     }
+}

@@ -10,6 +10,8 @@ import java.net.SocketAddress
 import java.net.SocketException
 import java.net.SocketImpl
 import java.net.SocketTimeoutException
+import java.util.concurrent.locks.ReentrantLock
+import kotlin.concurrent.withLock
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.TimeoutCancellationException
@@ -45,6 +47,9 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
     }
 
     private val input = object : InputStream() {
+        private val one = ReentrantLock()
+        private val ahead = ReadAhead { fetch(it, 0, it.size) }
+
         override fun read(): Int {
             val one = ByteArray(1)
             return if (read(one, 0, 1) < 0) -1 else one[0].toInt() and 0xFF
@@ -53,11 +58,19 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
         override fun read(bytes: ByteArray, offset: Int, length: Int): Int {
             java.util.Objects.checkFromIndexSize(offset, length, bytes.size)
             if (length == 0) return 0
-            if (inputIsOver) return -1
+            return one.withLock {
+                if (inputIsOver) return -1
+                open()
+                if (ahead.available == 0 && length >= ReadAhead.SIZE) return fetch(bytes, offset, length)
+                ahead.read(length) { from, start, count -> from.copyInto(bytes, offset, start, start + count) }
+            }
+        }
+
+        override fun available(): Int = one.withLock { ahead.available }
+
+        private fun fetch(into: ByteArray, offset: Int, length: Int): Int {
             val open = open()
-            val got = waiting(readLimit) { open.read(length) } ?: return -1
-            got.copyInto(bytes, offset)
-            return got.size
+            return open.now(into, offset, length) ?: waiting(readLimit) { open.read(into, offset, length) }
         }
 
         override fun close() = this@TwinpathSocket.close()
@@ -148,12 +161,15 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
 }
 
 /** Waits on the caller's thread, for so many milliseconds at most; for ever if that is 0. */
-private fun <T> waiting(limit: Int, work: suspend () -> T): T =
-    try {
-        runBlocking { withTimeout(if (limit == 0) Duration.INFINITE else limit.milliseconds) { work() } }
+private fun <T : Any> waiting(limit: Int, work: suspend () -> T): T {
+    // Time may be up just as it is done: then it is done.
+    var done: T? = null
+    return try {
+        runBlocking { withTimeout(if (limit == 0) Duration.INFINITE else limit.milliseconds) { work().also { done = it } } }
     } catch (late: TimeoutCancellationException) {
-        throw SocketTimeoutException("timeout").apply { initCause(late) }
+        done ?: throw SocketTimeoutException("timeout").apply { initCause(late) }
     } catch (_: InterruptedException) {
         Thread.currentThread().interrupt()
-        throw InterruptedIOException("interrupted")
+        done ?: throw InterruptedIOException("interrupted")
     }
+}

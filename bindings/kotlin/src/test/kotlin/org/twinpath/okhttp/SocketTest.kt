@@ -1,0 +1,65 @@
+package org.twinpath.okhttp
+
+import java.net.SocketTimeoutException
+import kotlin.concurrent.thread
+import org.junit.jupiter.api.Assertions.assertArrayEquals
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.twinpath.Lab
+import org.twinpath.connector
+import org.twinpath.inLab
+import org.twinpath.pattern
+
+internal class SocketTest {
+    private fun socket() = connector().use { TwinpathSocketFactory(it).createSocket(Lab.gatewayHost, Lab.gatewayPort) }
+
+    @Test
+    fun `reads of every size give the bytes in order`() = inLab {
+        socket().use { socket ->
+            val data = pattern(3_000_000)
+            thread { socket.outputStream.write(data) }
+            val sizes = java.util.Random(2)
+            val got = ByteArray(data.size)
+            var size = 0
+            while (size < data.size) {
+                val length = minOf(listOf(1, 5, 8192, 20_000, 100_000)[sizes.nextInt(5)], data.size - size)
+                size += socket.inputStream.read(got, size, length).also { assertTrue(it in 1..length) }
+            }
+            assertArrayEquals(data, got)
+            assertEquals(0, socket.inputStream.available())
+            socket.shutdownOutput()
+            assertEquals(-1, socket.inputStream.read())
+        }
+    }
+
+    @Test
+    fun `what comes as a read times out is still there`() = inLab {
+        socket().use { socket ->
+            val count = 3_000
+            val talking = thread {
+                repeat(count) {
+                    socket.outputStream.write(byteArrayOf((it ushr 8).toByte(), it.toByte()))
+                    Thread.sleep(1)
+                }
+            }
+            socket.soTimeout = 1
+            var late = 0
+            var size = 0
+            val got = ByteArray(count * 2)
+            while (size < got.size) {
+                try {
+                    size += socket.inputStream.read(got, size, got.size - size)
+                } catch (gone: SocketTimeoutException) {
+                    late++
+                    if (socket.soTimeout > 1) throw AssertionError("$size of ${got.size} came", gone)
+                    // What is missing now is lost.
+                    if (!talking.isAlive) socket.soTimeout = 2000
+                }
+            }
+            val sent = ByteArray(got.size) { (if (it % 2 == 0) it / 2 ushr 8 else it / 2).toByte() }
+            assertArrayEquals(sent, got)
+            assertTrue(late > 100, "$late")
+        }
+    }
+}
