@@ -168,7 +168,7 @@ pub fn advice(told: &PathDiagnosis) -> Advice {
             "Something on this network changes what is sent. Use TLS (https), which nothing on the way can change, and show this \
              to those who run the network."
         }
-        Verdict::SynDropped { .. } | Verdict::SynRefused => {
+        Verdict::SynDropped { .. } | Verdict::SynRefused | Verdict::DroppedLater => {
             remedies.extend([NFTABLES, PAN_OS, ASA, FIREPOWER]);
             "Apps that want to use Wi-Fi and cellular together wait for seconds, or fail, on this network, since a firewall \
              on the way blocks them: show this to those who run the network."

@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod checksum;
 mod clock;
 mod connect;
 mod error;

@@ -19,7 +19,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::mptcp::parse_counters;
 use crate::raw::{Arrived, Carried, RawPackets, ReservedPort};
-use crate::{Binding, sys};
+use crate::{Binding, checksum, sys};
 
 /// Wakes up for nothing but the end of the wait: packets wake it as they come.
 const IDLE: Duration = Duration::from_secs(60);
@@ -64,7 +64,15 @@ impl Room {
     /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) without the capabilities;
     /// [`Unsupported`](io::ErrorKind::Unsupported) on other platforms than Linux, and for a peer that is
     /// this machine or on its link alone; the kernel's.
-    pub fn open(binding: &Binding, peer: SocketAddr, checksums: bool) -> io::Result<(Self, Guest)> {
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn open(
+        binding: &Binding,
+        peer: SocketAddr,
+        checksums: bool,
+    ) -> io::Result<(Self, Guest)> {
         let packets = RawPackets::open(binding, peer)?;
         let source = packets.source();
         let is_near = matches!(peer.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
@@ -79,7 +87,10 @@ impl Room {
         // is shown nothing.
         sys::show_nothing(port.socket())?;
         port.socket().listen(1)?;
-        let (os, socket) = sys::Room::open(source, peer, port.number(), checksums)?;
+        let number = port.number();
+        let making = move || sys::Room::open(source, peer, number, checksums);
+        // The kernel takes milliseconds for it.
+        let (os, socket) = tokio::task::spawn_blocking(making).await??;
         let room = Self {
             os,
             packets,
@@ -185,7 +196,7 @@ impl Room {
         if arrived.protocol != Carried::Tcp {
             return None;
         }
-        let (packet, tcp) = match (self.packets.source(), arrived.source) {
+        let (mut packet, tcp) = match (self.packets.source(), arrived.source) {
             (IpAddr::V4(_), IpAddr::V4(_)) => {
                 let at = after_v4(&arrived.bytes);
                 (arrived.bytes, at)
@@ -196,7 +207,17 @@ impl Room {
             _ => return None,
         };
         let to = packet.get(tcp + 2..tcp + 4)?;
-        (to == self.port.number().to_be_bytes()).then_some(packet)
+        if to != self.port.number().to_be_bytes() {
+            return None;
+        }
+        let addresses = if arrived.source.is_ipv6() {
+            8..HEADER
+        } else {
+            12..20
+        };
+        let (header, segment) = packet.split_at_mut(tcp);
+        checksum::finish(header.get(addresses)?, segment);
+        Some(packet)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Diagnosis, PathDiagnosis};
+use super::{Diagnosis, Fallback, PathDiagnosis};
 
 /// The version of the shape. It is raised when something in it changes its meaning or goes; what is
 /// new is added without.
@@ -53,8 +53,12 @@ impl PathDiagnosis {
         if let super::Verdict::SynDropped { fallback } = self.verdict {
             value["fallback_ms"] = json!(fallback.as_millis() as u64);
         }
-        if let Some(time) = self.fallback_time {
-            value["fallback_measured_ms"] = json!(time.as_micros() as f64 / 1000.0);
+        if let Some(fallback) = self.fallback {
+            let (key, time) = match fallback {
+                Fallback::After(time) => ("fallback_measured_ms", time),
+                Fallback::NotWithin(time) => ("fallback_exceeds_ms", time),
+            };
+            value[key] = json!(time.as_micros() as f64 / 1000.0);
         }
         if let Some(time) = self.connect_time {
             value["connect_ms"] = json!(time.as_micros() as f64 / 1000.0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use twinpath_socket::mptcp::fallback_after;
 
 use super::kernel::{AnswerOf, KernelEvidence, MptcpAnswer};
-use super::{Certainty, Finding, How, Outcome, PathDiagnosis, PathToTest, Verdict};
+use super::{Certainty, Fallback, Finding, How, Outcome, PathDiagnosis, PathToTest, Verdict};
 
 const RAW: &str = "which end or device left the option out: run `twinpath doctor` with CAP_NET_RAW (sudo), with --trace \
 for the hop, or against `twinpath doctor --listen` on the server";
@@ -90,6 +90,12 @@ fn mptcp(told: &mut PathDiagnosis, answer: &MptcpAnswer) {
                 "whether the option is taken out after the handshake: a server that reads".into(),
             );
         }
+        MptcpAnswer::Stuck => say(
+            Verdict::DroppedLater,
+            Certainty::Likely,
+            "MPTCP was negotiated by two connections, and no data of theirs was acknowledged; data of a plain one was, between them"
+                .into(),
+        ),
         MptcpAnswer::LostLater => say(
             Verdict::StrippedLater,
             Certainty::Proven,
@@ -224,14 +230,21 @@ pub fn sentence(told: &PathDiagnosis) -> String {
             "MPTCP is negotiated between {from} and {to}, but the option is taken out of what follows: connections work, \
              without MPTCP"
         ),
+        Verdict::DroppedLater => format!(
+            "MPTCP is negotiated between {from} and {to}, and what follows with the option is dropped: connections with MPTCP hang, \
+             plain ones work"
+        ),
         Verdict::DataChanged => format!(
             "Something between {from} and {to} changes data: where MPTCP has checksums it ends, and without TLS the data is \
              wrong"
         ),
         Verdict::SynDropped { fallback } => {
-            let wait = match told.fallback_time {
-                Some(measured) => format!("{} (measured)", ms(measured)),
-                None => format!("{} (as this kernel is set)", ms(fallback)),
+            let wait = match told.fallback {
+                Some(Fallback::After(measured)) => format!("{} (measured)", ms(measured)),
+                Some(Fallback::NotWithin(limit)) => {
+                    format!("more than {} (measured)", ms(limit))
+                }
+                None => format!("at least {} (as this kernel is set)", ms(fallback)),
             };
             format!(
                 "Between {from} and {to} packets that ask for MPTCP, or grant it, are dropped: whoever asks waits {wait} for a \

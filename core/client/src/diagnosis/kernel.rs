@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use twinpath_socket::{ConnectOptions, connect, mptcp};
+use twinpath_socket::{ConnectOptions, connect, mptcp, tcp_health};
 
 use super::PathToTest;
 
@@ -47,6 +47,8 @@ pub enum MptcpAnswer {
     Held,
     /// Negotiated; whether it held could not be seen.
     Negotiated,
+    /// Negotiated, by two connections, and no data of either was acknowledged, while that of a plain one was.
+    Stuck,
     /// Negotiated, and gone after the first data.
     LostLater,
     /// Negotiated, with checksums over the data, and gone after the first data, while the kernel's counters, which count
@@ -89,7 +91,7 @@ pub struct KernelEvidence {
 }
 
 /// Asks the kernel for a plain connection over that path, then for one with MPTCP. See the
-/// [module](super) for what goes over the network. Takes 12 s at most.
+/// [module](super) for what goes over the network. Takes 17 s at most.
 ///
 /// # Cancel safety
 ///
@@ -156,7 +158,10 @@ async fn ask_once(path: &PathToTest, limit: Duration, checksums: &mut bool) -> O
         Ok(stream) => match mptcp::mptcp_info(&stream) {
             Ok(Some(info)) => {
                 *checksums = info.checksums;
-                let held = did_it_hold(stream).await;
+                let held = match did_it_hold(stream).await {
+                    Some(held) => held,
+                    None => is_it_the_option(path, limit, options).await,
+                };
                 if held != MptcpAnswer::LostLater || !info.checksums {
                     return Some(held);
                 }
@@ -185,10 +190,10 @@ async fn ask_once(path: &PathToTest, limit: Duration, checksums: &mut bool) -> O
     })
 }
 
-/// An option that is taken out after the handshake shows once data is acknowledged.
-async fn did_it_hold(mut stream: TcpStream) -> MptcpAnswer {
+/// An option that is taken out after the handshake shows once data is acknowledged; nothing if it was not in time.
+async fn did_it_hold(mut stream: TcpStream) -> Option<MptcpAnswer> {
     if stream.write_all(EMPTY_LINE).await.is_err() {
-        return MptcpAnswer::Negotiated;
+        return Some(MptcpAnswer::Negotiated);
     }
     let watching = async {
         loop {
@@ -200,6 +205,38 @@ async fn did_it_hold(mut stream: TcpStream) -> MptcpAnswer {
             }
         }
     };
-    let watched = timeout(ACKNOWLEDGEMENT, watching).await;
-    watched.unwrap_or(MptcpAnswer::Negotiated)
+    timeout(ACKNOWLEDGEMENT, watching).await.ok()
+}
+
+/// Data of a connection with MPTCP was not acknowledged: whether that of a plain one is, and of another one with MPTCP not.
+async fn is_it_the_option(
+    path: &PathToTest,
+    limit: Duration,
+    with_option: ConnectOptions,
+) -> MptcpAnswer {
+    let plain = ConnectOptions::bound_to(path.binding.clone());
+    let Ok(Ok(stream)) = timeout(CONNECT, connect(path.server, &plain)).await else {
+        return MptcpAnswer::Negotiated;
+    };
+    if !is_acknowledged(stream).await {
+        return MptcpAnswer::Negotiated;
+    }
+    let Ok(Ok(again)) = timeout(limit, connect(path.server, &with_option)).await else {
+        return MptcpAnswer::Negotiated;
+    };
+    match mptcp::mptcp_info(&again) {
+        Ok(Some(_)) => did_it_hold(again).await.unwrap_or(MptcpAnswer::Stuck),
+        _ => MptcpAnswer::Negotiated,
+    }
+}
+
+async fn is_acknowledged(mut stream: TcpStream) -> bool {
+    let watching = async {
+        stream.write_all(EMPTY_LINE).await?;
+        while tcp_health(&stream)?.unacked != Some(0) {
+            sleep(LOOK_EVERY).await;
+        }
+        io::Result::Ok(())
+    };
+    matches!(timeout(ACKNOWLEDGEMENT, watching).await, Ok(Ok(())))
 }

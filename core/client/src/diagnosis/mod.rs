@@ -36,7 +36,7 @@ pub use json::SCHEMA_VERSION;
 pub use judge::{changed, judge_kernel, sentence};
 pub use kernel::{AnswerOf, KernelEvidence, MptcpAnswer, ask_kernel};
 pub use paths::{PathToTest, paths_to};
-pub use verdict::{Certainty, Diagnosis, Finding, How, Outcome, PathDiagnosis, Verdict};
+pub use verdict::{Certainty, Diagnosis, Fallback, Finding, How, Outcome, PathDiagnosis, Verdict};
 
 use crate::Target;
 use crate::error::ConnectError;

@@ -54,9 +54,9 @@ pub struct PathDiagnosis {
     pub summary: String,
     /// How long a plain connect took, if one succeeded.
     pub connect_time: Option<Duration>,
-    /// With [`Verdict::SynDropped`]: how long it took until a connect that had asked for MPTCP was
-    /// accepted without, if that was measured.
-    pub fallback_time: Option<Duration>,
+    /// With [`Verdict::SynDropped`]: what became of a connect that had asked for MPTCP, if that was
+    /// measured.
+    pub fallback: Option<Fallback>,
     /// What the verdict rests on, one observation each.
     pub evidence: Vec<String>,
     /// What else was seen.
@@ -77,7 +77,7 @@ impl PathDiagnosis {
             certainty: Certainty::None,
             summary: String::new(),
             connect_time: None,
-            fallback_time: None,
+            fallback: None,
             evidence: Vec::new(),
             findings: Vec::new(),
             needs: Vec::new(),
@@ -91,6 +91,15 @@ impl PathDiagnosis {
         let all = findings.chain([self.verdict.outcome()]);
         all.max_by_key(|it| it.weight()).unwrap_or(Outcome::Unknown)
     }
+}
+
+/// What became of a connect that asked for MPTCP where that is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// It was accepted without after so long.
+    After(Duration),
+    /// It was not accepted in that time: where the answers are dropped, a server that has seen the option once goes on granting it.
+    NotWithin(Duration),
 }
 
 /// What became of MPTCP on a path.
@@ -110,6 +119,8 @@ pub enum Verdict {
     NotNegotiated,
     /// It was negotiated, and the option was taken out of what followed.
     StrippedLater,
+    /// It was negotiated, and what followed with the option did not arrive, or was not acknowledged: connections hang.
+    DroppedLater,
     /// It was negotiated, and data is changed on the way, which the checksums of MPTCP or the other end
     /// have shown: where there are checksums, MPTCP ends there.
     DataChanged,
@@ -152,6 +163,7 @@ impl Verdict {
             Self::StrippedBack(_) => "stripped_back",
             Self::NotNegotiated => "not_negotiated",
             Self::StrippedLater => "stripped_later",
+            Self::DroppedLater => "dropped_later",
             Self::DataChanged => "data_changed",
             Self::SynDropped { .. } => "syn_dropped",
             Self::SynRefused => "syn_refused",
@@ -180,7 +192,8 @@ impl Verdict {
             | Self::StrippedBack(_)
             | Self::NotNegotiated
             | Self::StrippedLater => Outcome::WithoutMptcp,
-            Self::DataChanged
+            Self::DroppedLater
+            | Self::DataChanged
             | Self::SynDropped { .. }
             | Self::SynRefused
             | Self::Unreachable

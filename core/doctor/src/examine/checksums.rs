@@ -53,7 +53,7 @@ pub(super) async fn check(path: &PathToTest, told: &mut PathDiagnosis) {
 }
 
 async fn ask(path: &PathToTest) -> io::Result<(Seen, HashMap<String, u64>)> {
-    let (room, guest) = Room::open(&path.binding, path.server, true)?;
+    let (room, guest) = Room::open(&path.binding, path.server, true).await?;
     let talking = async {
         let stream = timeout(CONNECT, guest.connect()).await;
         talk(stream.map_err(|_| io::ErrorKind::TimedOut)??, path.server).await

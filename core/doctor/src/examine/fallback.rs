@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use twinpath::diagnosis::{PathDiagnosis, PathToTest};
+use twinpath::diagnosis::{Fallback, PathDiagnosis, PathToTest};
 use twinpath_socket::raw::RawPackets;
 use twinpath_socket::room::Room;
 use twinpath_socket::{abort, mptcp};
@@ -16,17 +16,20 @@ use crate::packet::{Ask, Probe, TTL};
 /// In which the server must have answered the SYN without the option, once it is sent by this kernel's setting.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// How long it took, on a path where SYNs with the option are dropped.
+/// What became of it, on a path where SYNs with the option, or the answers, are dropped.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future may leave the peer with a connection that is not made to the end.
-pub(super) async fn measure(path: &PathToTest) -> io::Result<Duration> {
-    let (room, guest) = Room::open(&path.binding, path.server, false)?;
+pub(super) async fn measure(path: &PathToTest) -> io::Result<Fallback> {
+    let (room, guest) = Room::open(&path.binding, path.server, false).await?;
     let connecting = async {
         let begin = Instant::now();
-        let connected = timeout(mptcp::fallback_after() + ANSWER, guest.connect()).await;
-        let stream = connected.map_err(|_| io::ErrorKind::TimedOut)??;
+        let limit = mptcp::fallback_after() + ANSWER;
+        let Ok(connected) = timeout(limit, guest.connect()).await else {
+            return Ok(Fallback::NotWithin(limit));
+        };
+        let stream = connected?;
         let time = begin.elapsed();
         let with_option = mptcp::mptcp_info(&stream)?.is_some();
         abort(stream);
@@ -34,7 +37,7 @@ pub(super) async fn measure(path: &PathToTest) -> io::Result<Duration> {
             let what = "its connection was accepted with the option";
             return Err(io::Error::other(what));
         }
-        Ok(time)
+        Ok(Fallback::After(time))
     };
     let measured = room.during(connecting).await?;
     if let Some(seq) = room.unanswered() {
@@ -57,10 +60,15 @@ async fn take_back(path: &PathToTest, source: SocketAddr, seq: u32) -> io::Resul
 }
 
 /// Adds it to what is told of the path.
-pub(super) fn tell(told: &mut PathDiagnosis, measured: io::Result<Duration>) {
+pub(super) fn tell(told: &mut PathDiagnosis, measured: io::Result<Fallback>) {
+    told.fallback = measured.as_ref().ok().copied();
     match measured {
-        Ok(time) => {
-            told.fallback_time = Some(time);
+        Ok(Fallback::NotWithin(limit)) => told.evidence.push(format!(
+            "a kernel's connect with the option was not accepted in {:.1} s, although its last SYN was without it (in a network \
+             namespace of its own: this machine's goes on asking for MPTCP)",
+            limit.as_secs_f64()
+        )),
+        Ok(Fallback::After(time)) => {
             told.evidence.push(format!(
                 "a kernel's connect with the option was accepted without it after {:.2} s (in a network namespace of its own: \
                  this machine's goes on asking for MPTCP)",

@@ -136,6 +136,11 @@ fn did_it_hold(told: &mut PathDiagnosis, evidence: &KernelEvidence) {
                 changed(*out, *back)
             ),
         ),
+        MptcpAnswer::Stuck => say(
+            Verdict::DroppedLater,
+            Certainty::Likely,
+            "no data of two connections of the kernel's MPTCP was acknowledged; data of a plain one was, between them".into(),
+        ),
         MptcpAnswer::LostLater if evidence.checksums => say(
             Verdict::StrippedLater,
             Certainty::Likely,

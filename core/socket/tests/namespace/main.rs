@@ -5,6 +5,7 @@
 
 mod ending;
 mod names;
+mod room;
 mod world;
 
 use std::{

@@ -164,6 +164,14 @@ fn who_drops_syns_or_the_answers_to_them_is_named_at_every_hop_or_nobody_is() {
         assert_eq!((verdict(&said), said.code), ("syn_dropped", 2), "{said:?}");
         let path = path(&said);
         assert_eq!(path["fallback_ms"], 3000);
+        // A server that has seen the option goes on granting it.
+        let (is_accepted, is_given_up) =
+            (&path["fallback_measured_ms"], &path["fallback_exceeds_ms"]);
+        assert_eq!(
+            (is_accepted.is_null(), is_given_up.is_null()),
+            (!cell.is_out, cell.is_out),
+            "{said:?}"
+        );
         let on = match cell.is_out {
             true => cell.told.map(|_| "out"),
             false => Some("back"),

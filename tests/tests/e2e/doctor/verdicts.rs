@@ -3,7 +3,7 @@
 use twinpath_lab::{StripHow, StripMode};
 use twinpath_tests::{Speaks, Ward, ms};
 
-use super::{ROUTERS, all, only, path, verdict};
+use super::{ROUTERS, all, all_in, only, pairs, path, verdict};
 
 #[test]
 fn a_path_that_lets_everything_through_is_said_to_with_and_without_privilege() {
@@ -183,4 +183,30 @@ fn a_server_on_this_machine_is_reached_over_the_loopback_interface() {
         assert_eq!((verdict(&said), said.code), ("works", 0), "{said:?}");
         assert_eq!(path(&said)["interface"], "lo");
     }
+}
+
+#[test]
+fn what_drops_all_that_follows_the_handshake_is_told_with_and_without_privilege() {
+    let cells = pairs([Speaks::Mptcp, Speaks::Doctor], &[true, false]);
+    let make = |cell: &(Speaks, bool)| Ward::new(ROUTERS, cell.0);
+    all_in(make, &cells, |ward, (_, is_out)| {
+        only(ward, 1, |faults| {
+            let does = if is_out {
+                &mut faults.out
+            } else {
+                &mut faults.back
+            };
+            does.drop = StripMode::NonSyn;
+        });
+        for said in [ward.ask(false, &[]), ward.ask_unprivileged(false, &[])] {
+            assert_eq!(
+                (verdict(&said), said.code),
+                ("dropped_later", 2),
+                "{said:?}"
+            );
+            assert_eq!(path(&said)["certainty"], "likely");
+            let summary = path(&said)["summary"].as_str().unwrap();
+            assert!(summary.contains("hang"), "{summary}");
+        }
+    });
 }

@@ -12,8 +12,8 @@ use crate::Binding;
 use crate::connect::{Direction, bind};
 use crate::raw::{Arrived, Carried};
 
-/// Longer than any packet of interest: what quotes and handshakes say is in their first bytes.
-const MOST: usize = 2048;
+/// The largest packet: a kernel hands on as one what it has merged, or what its neighbour has not split.
+const MOST: usize = 65_535;
 /// Room for the answers to many probes at once.
 const BUFFER: usize = 1 << 20;
 
@@ -100,10 +100,9 @@ pub(crate) fn show_nothing(socket: &Socket) -> io::Result<()> {
 
 async fn read(socket: &AsyncFd<UdpSocket>, protocol: Carried) -> io::Result<Arrived> {
     let read = |socket: &UdpSocket| {
-        let mut bytes = vec![0; MOST];
-        let (length, source) = socket.recv_from(&mut bytes)?;
-        bytes.truncate(length);
-        Ok((bytes, source))
+        let mut space = [0; MOST];
+        let (length, source) = socket.recv_from(&mut space)?;
+        Ok((space[..length].to_vec(), source))
     };
     let (bytes, source) = socket.async_io(Interest::READABLE, read).await?;
     let source: IpAddr = source.ip();
