@@ -93,7 +93,7 @@ fn mptcp(told: &mut PathDiagnosis, answer: &MptcpAnswer) {
         MptcpAnswer::Stuck => say(
             Verdict::DroppedLater,
             Certainty::Likely,
-            "MPTCP was negotiated by two connections, and no data of theirs was acknowledged; data of a plain one was, between them"
+            "MPTCP was negotiated by two connections, and no data of theirs was acknowledged; that of a plain one was, after them"
                 .into(),
         ),
         MptcpAnswer::LostLater => say(

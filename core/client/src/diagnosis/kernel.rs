@@ -47,7 +47,7 @@ pub enum MptcpAnswer {
     Held,
     /// Negotiated; whether it held could not be seen.
     Negotiated,
-    /// Negotiated, by two connections, and no data of either was acknowledged, while that of a plain one was.
+    /// Negotiated, by two connections, and no data of either was acknowledged, while that of a plain one after them was.
     Stuck,
     /// Negotiated, and gone after the first data.
     LostLater,
@@ -117,13 +117,22 @@ pub async fn ask_kernel(path: &PathToTest) -> KernelEvidence {
 }
 
 async fn try_plain(path: &PathToTest) -> AnswerOf {
-    let options = ConnectOptions::bound_to(path.binding.clone());
     let begin = Instant::now();
-    match timeout(CONNECT, connect(path.server, &options)).await {
-        Ok(Ok(_)) => AnswerOf::Accepted(begin.elapsed()),
-        Ok(Err(error)) => answer_of(&error),
-        Err(_) => AnswerOf::Silence,
+    match dial(path, None).await {
+        Ok(_) => AnswerOf::Accepted(begin.elapsed()),
+        Err(error) => answer_of(&error),
     }
+}
+
+/// With MPTCP, and given up after that time, or plain.
+async fn dial(path: &PathToTest, mptcp: Option<Duration>) -> io::Result<TcpStream> {
+    let mut options = ConnectOptions::bound_to(path.binding.clone());
+    options.mptcp = mptcp.is_some();
+    let limit = mptcp.unwrap_or(CONNECT);
+    let late = |_| Err(io::ErrorKind::TimedOut.into());
+    timeout(limit, connect(path.server, &options))
+        .await
+        .unwrap_or_else(late)
 }
 
 fn answer_of(error: &io::Error) -> AnswerOf {
@@ -136,32 +145,39 @@ fn answer_of(error: &io::Error) -> AnswerOf {
 
 async fn ask_for_mptcp(path: &PathToTest, checksums: &mut bool) -> MptcpAnswer {
     let limit = mptcp::fallback_after().saturating_sub(MARGIN);
+    let mut stuck = 0;
     // Twice, since three packets in a row may be lost by chance.
     for _ in 0..2 {
-        if let Some(answer) = ask_once(path, limit, checksums).await {
-            return answer;
+        match ask_once(path, limit, checksums).await {
+            Some(MptcpAnswer::Stuck) => stuck += 1,
+            Some(answer) => return answer,
+            None => {}
         }
     }
-    MptcpAnswer::Silence {
-        limit,
-        connects: 2,
-        plain_after: try_plain(path).await,
+    if stuck == 0 {
+        return MptcpAnswer::Silence {
+            limit,
+            connects: 2,
+            plain_after: try_plain(path).await,
+        };
+    }
+    let plain = match dial(path, None).await {
+        Ok(plain) => watch(plain, look_at_plain).await,
+        Err(_) => return MptcpAnswer::Negotiated,
+    };
+    match (stuck, plain) {
+        (2, MptcpAnswer::Held) => MptcpAnswer::Stuck,
+        _ => MptcpAnswer::Negotiated,
     }
 }
 
 async fn ask_once(path: &PathToTest, limit: Duration, checksums: &mut bool) -> Option<MptcpAnswer> {
-    let mut options = ConnectOptions::bound_to(path.binding.clone());
-    options.mptcp = true;
     let before = mptcp::counters();
-    let connected = timeout(limit, connect(path.server, &options)).await.ok()?;
-    Some(match connected {
+    Some(match dial(path, Some(limit)).await {
         Ok(stream) => match mptcp::mptcp_info(&stream) {
             Ok(Some(info)) => {
                 *checksums = info.checksums;
-                let held = match did_it_hold(stream).await {
-                    Some(held) => held,
-                    None => is_it_the_option(path, limit, options).await,
-                };
+                let held = watch(stream, look_at_mptcp).await;
                 if held != MptcpAnswer::LostLater || !info.checksums {
                     return Some(held);
                 }
@@ -190,53 +206,35 @@ async fn ask_once(path: &PathToTest, limit: Duration, checksums: &mut bool) -> O
     })
 }
 
-/// An option that is taken out after the handshake shows once data is acknowledged; nothing if it was not in time.
-async fn did_it_hold(mut stream: TcpStream) -> Option<MptcpAnswer> {
-    if stream.write_all(EMPTY_LINE).await.is_err() {
-        return Some(MptcpAnswer::Negotiated);
-    }
-    let watching = async {
-        loop {
-            match mptcp::mptcp_info(&stream) {
-                Ok(Some(info)) if info.unacked == 0 => return MptcpAnswer::Held,
-                Ok(Some(_)) => sleep(LOOK_EVERY).await,
-                Ok(None) => return MptcpAnswer::LostLater,
-                Err(_) => return MptcpAnswer::Negotiated,
-            }
-        }
-    };
-    timeout(ACKNOWLEDGEMENT, watching).await.ok()
-}
-
-/// Data of a connection with MPTCP was not acknowledged: whether that of a plain one is, and of another one with MPTCP not.
-async fn is_it_the_option(
-    path: &PathToTest,
-    limit: Duration,
-    with_option: ConnectOptions,
+/// What is sent shows whether the option is taken out after the handshake, and whether anything arrives.
+async fn watch(
+    mut stream: TcpStream,
+    look: fn(&TcpStream) -> io::Result<MptcpAnswer>,
 ) -> MptcpAnswer {
-    let plain = ConnectOptions::bound_to(path.binding.clone());
-    let Ok(Ok(stream)) = timeout(CONNECT, connect(path.server, &plain)).await else {
-        return MptcpAnswer::Negotiated;
-    };
-    if !is_acknowledged(stream).await {
+    if stream.write_all(EMPTY_LINE).await.is_err() {
         return MptcpAnswer::Negotiated;
     }
-    let Ok(Ok(again)) = timeout(limit, connect(path.server, &with_option)).await else {
-        return MptcpAnswer::Negotiated;
-    };
-    match mptcp::mptcp_info(&again) {
-        Ok(Some(_)) => did_it_hold(again).await.unwrap_or(MptcpAnswer::Stuck),
-        _ => MptcpAnswer::Negotiated,
+    let begin = Instant::now();
+    loop {
+        match look(&stream) {
+            Ok(MptcpAnswer::Stuck) if begin.elapsed() < ACKNOWLEDGEMENT => sleep(LOOK_EVERY).await,
+            Ok(answer) => return answer,
+            Err(_) => return MptcpAnswer::Negotiated,
+        }
     }
 }
 
-async fn is_acknowledged(mut stream: TcpStream) -> bool {
-    let watching = async {
-        stream.write_all(EMPTY_LINE).await?;
-        while tcp_health(&stream)?.unacked != Some(0) {
-            sleep(LOOK_EVERY).await;
-        }
-        io::Result::Ok(())
-    };
-    matches!(timeout(ACKNOWLEDGEMENT, watching).await, Ok(Ok(())))
+fn look_at_mptcp(stream: &TcpStream) -> io::Result<MptcpAnswer> {
+    Ok(match mptcp::mptcp_info(stream)? {
+        Some(info) if info.unacked == 0 => MptcpAnswer::Held,
+        Some(_) => MptcpAnswer::Stuck,
+        None => MptcpAnswer::LostLater,
+    })
+}
+
+fn look_at_plain(stream: &TcpStream) -> io::Result<MptcpAnswer> {
+    Ok(match tcp_health(stream)?.unacked {
+        Some(0) => MptcpAnswer::Held,
+        _ => MptcpAnswer::Stuck,
+    })
 }

@@ -139,7 +139,7 @@ fn did_it_hold(told: &mut PathDiagnosis, evidence: &KernelEvidence) {
         MptcpAnswer::Stuck => say(
             Verdict::DroppedLater,
             Certainty::Likely,
-            "no data of two connections of the kernel's MPTCP was acknowledged; data of a plain one was, between them".into(),
+            "no data of two connections of the kernel's MPTCP was acknowledged; that of a plain one was, after them".into(),
         ),
         MptcpAnswer::LostLater if evidence.checksums => say(
             Verdict::StrippedLater,

@@ -282,6 +282,10 @@ impl Session {
             PathChange::Back | PathChange::Changed => {
                 self.paths[role.index()].gone = false;
                 self.paths[role.index()].renewed(now);
+                if self.paths[role.index()].dialling {
+                    // It may have left without a route, or by an old one, and not hear of the new one.
+                    self.cancel_dial(role);
+                }
                 if change == PathChange::Changed {
                     self.probe_legs(Some(role), now);
                 }

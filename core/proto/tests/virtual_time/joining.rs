@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::sim::plans::{assert_echoed, echo, warm};
 use crate::sim::{CLIENT, GATEWAY, Sim, ms};
-use twinpath_proto::{Event, Role};
+use twinpath_proto::{Event, PathChange, Role};
 
 #[test]
 fn a_leg_that_dies_right_after_joining_is_dialled_ever_more_rarely() {
@@ -42,6 +42,29 @@ fn a_leg_that_lived_is_dialled_again_at_once() {
     // A handshake and a JOIN.
     sim.run_until(ms(50_150));
     assert!(sim.client.stats(sim.now).backup.up);
+}
+
+#[test]
+fn a_dial_that_began_before_the_network_changed_is_begun_anew() {
+    let mut sim = Sim::new(warm());
+    echo(&mut sim, ms(50), Duration::from_secs(60));
+    sim.open(Role::Primary);
+    sim.run_until(ms(500));
+    // An address came, and no route yet: the dial leads nowhere.
+    sim.blackhole(Role::Primary);
+    sim.reset_legs(Role::Primary);
+    sim.run_until(ms(1000));
+    sim.heal(Role::Primary);
+    sim.run_until(ms(1100));
+    assert!(
+        !sim.client.stats(sim.now).primary.up,
+        "the dial is not under way"
+    );
+    let changed = PathChange::Changed;
+    sim.client.path_changed(Role::Primary, changed, sim.now);
+    // A handshake and a JOIN.
+    sim.run_until(ms(1200));
+    assert!(sim.client.stats(sim.now).primary.up);
 }
 
 /// REFUSED, code 4.
