@@ -100,7 +100,7 @@ public class TwinpathHttpClient(
      * @throws TwinpathException what happened, and what to do.
      */
     public suspend fun send(request: TwinpathRequest): TwinpathResponse =
-        wanted(TwinpathResponse(translated { ffi.send(request.asFfi(), null) }))
+        wanted { TwinpathResponse(translated { ffi.send(request.asFfi(), null) }) }
 
     /** A GET request. */
     public suspend fun get(url: String): TwinpathResponse = send(TwinpathRequest("GET", url))
