@@ -1,11 +1,12 @@
 //! What happens to a connection, to be pulled.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::error::{Failure, Kind};
 use crate::names::Mode;
+use crate::runtime;
 use crate::signal::Signal;
 use crate::stats::{PathName, Protection, Summary};
 use crate::wait::Cancellation;
@@ -164,14 +165,35 @@ pub enum NextEvent {
 pub struct Events {
     inner: Mutex<twinpath::Events>,
     signal: Signal,
+    /// Raises the signal, but later.
+    waker: Waker,
 }
 
 impl Events {
     pub(crate) fn of(events: twinpath::Events) -> Arc<Self> {
+        let signal = Signal::default();
+        let waker = Waker::from(Arc::new(Later(signal.waker().clone())));
         Arc::new(Self {
             inner: Mutex::new(events),
-            signal: Signal::default(),
+            signal,
+            waker,
         })
+    }
+}
+
+/// Events are told while a connection is held for what happens to it, and a listener that is told in place (a coroutine that
+/// is not confined) may well ask the connection for something. So it is told from the runtime, where nothing is held.
+struct Later(Waker);
+
+impl Wake for Later {
+    fn wake(self: Arc<Self>) {
+        match runtime::handle() {
+            Ok(runtime) => {
+                let waker = self.0.clone();
+                runtime.spawn(async move { waker.wake() });
+            }
+            Err(_) => self.0.wake_by_ref(),
+        }
     }
 }
 
@@ -183,7 +205,7 @@ impl Events {
             .inner
             .lock()
             .map_err(|_| Failure::new(Kind::Other, "a listener has failed"))?;
-        let mut cx = Context::from_waker(self.signal.waker());
+        let mut cx = Context::from_waker(&self.waker);
         loop {
             match events.poll_next(&mut cx) {
                 Poll::Pending => return Ok(NextEvent::NotYet),

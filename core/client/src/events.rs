@@ -300,7 +300,10 @@ impl EventBus {
                 waiting.missed += 1;
             }
             waiting.events.push_back(event.clone());
-            if let Some(waker) = waiting.waker.take() {
+            let waker = waiting.waker.take();
+            // Whoever is woken may look at once.
+            drop(waiting);
+            if let Some(waker) = waker {
                 waker.wake();
             }
             true
@@ -316,7 +319,9 @@ impl EventBus {
         {
             let mut waiting = queue.lock();
             waiting.ended = true;
-            if let Some(waker) = waiting.waker.take() {
+            let waker = waiting.waker.take();
+            drop(waiting);
+            if let Some(waker) = waker {
                 waker.wake();
             }
         }
@@ -349,6 +354,29 @@ mod tests {
         let (mut first, mut second) = (bus.listen(), bus.listen());
         assert!(first.try_next().is_some());
         assert!(second.try_next().is_none());
+    }
+
+    #[test]
+    fn whoever_is_woken_may_look_at_once() {
+        struct Looks(Mutex<Events>, Mutex<Vec<EventKind>>);
+        impl std::task::Wake for Looks {
+            fn wake(self: Arc<Self>) {
+                // A lock that is held would make it wait for ever.
+                let Self(events, seen) = &*self;
+                assert!(events.lock().unwrap().queue.waiting.try_lock().is_ok());
+                let event = events.lock().unwrap().try_next();
+                seen.lock().unwrap().extend(event.map(|it| it.kind()));
+            }
+        }
+        let mut bus = EventBus::default();
+        let looks = Arc::new(Looks(Mutex::new(bus.listen()), Mutex::default()));
+        let waker = Waker::from(Arc::clone(&looks));
+        let mut cx = Context::from_waker(&waker);
+        assert!(looks.0.lock().unwrap().poll_next(&mut cx).is_pending());
+        bus.send(&Event::Established);
+        assert_eq!(*looks.1.lock().unwrap(), [EventKind::Established]);
+        assert!(looks.0.lock().unwrap().poll_next(&mut cx).is_pending());
+        bus.end();
     }
 
     #[tokio::test]

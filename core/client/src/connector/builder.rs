@@ -15,6 +15,8 @@ use crate::error::BuildError;
 use crate::mode::{Mode, ModeReason};
 use crate::target::Target;
 
+/// No connect takes longer.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Longer than a phone's radio and a slow resolver need together; the kernel itself would try for minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -158,9 +160,14 @@ impl ConnectorBuilder {
         self
     }
 
-    /// How long a connect may take in all. Default: 30 s.
+    /// How long a connect may take in all. Default: 30 s; at most a year.
     pub const fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
+        // What is meant as "for ever" is more than can be added to a time.
+        self.connect_timeout = if limit.as_secs() < LONGEST.as_secs() {
+            limit
+        } else {
+            LONGEST
+        };
         self
     }
 

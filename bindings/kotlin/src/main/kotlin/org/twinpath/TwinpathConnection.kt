@@ -87,7 +87,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
      * cancelled with its caller.
      */
     public suspend fun shutdown(): TwinpathSummary =
-        withContext(NonCancellable) { translated { ffi.shutdown() }.asSummary() }
+        withContext(NonCancellable) { offTheLibrary { translated { ffi.shutdown() } }.asSummary() }
 
     /** Ends the connection at once: what is not yet delivered is thrown away, and the peer's reads fail. */
     public fun abort() {
@@ -125,7 +125,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
                 while (true) {
                     when (val next = translated { events.tryNext() }) {
                         is NextEvent.Happened -> emit(next.event.asEvent())
-                        NextEvent.NotYet -> translated { events.ready(null) }
+                        NextEvent.NotYet -> offTheLibrary { translated { events.ready(null) } }
                         NextEvent.Over -> return@flow
                     }
                 }
@@ -136,7 +136,7 @@ public class TwinpathConnection internal constructor(internal val ffi: Connectio
      * After [ErrorKind.INTERRUPTED], towards a server that is no gateway: a new connection to the same server, over the
      * path that answers.
      */
-    public suspend fun freshLeg(): TwinpathConnection = wanted(TwinpathConnection(translated { ffi.freshLeg(null) }))
+    public suspend fun freshLeg(): TwinpathConnection = wanted { TwinpathConnection(translated { ffi.freshLeg(null) }) }
 
     public companion object {
         /**

@@ -2,8 +2,8 @@ package org.twinpath
 
 import java.io.Closeable
 import kotlin.coroutines.coroutineContext
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.ensureActive
-import kotlinx.coroutines.isActive
 import org.twinpath.ffi.Connector
 
 /** What may be spent on the backup paths. */
@@ -43,7 +43,7 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
      */
     public suspend fun connect(host: String, port: Int): TwinpathConnection {
         val target = target(host, port)
-        return wanted(TwinpathConnection(translated { ffi.connect(target, null) }))
+        return wanted { TwinpathConnection(translated { ffi.connect(target, null) }) }
     }
 
     /**
@@ -88,12 +88,16 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
 }
 
 /** Whoever is gone gets nothing: what was made for them is closed. */
-internal suspend fun <T : Closeable> wanted(made: T): T {
-    if (!coroutineContext.isActive) {
-        made.close()
+internal suspend fun <T : Closeable> wanted(make: suspend () -> T): T {
+    var made: T? = null
+    try {
+        val wanted = offTheLibrary { make().also { made = it } }
         coroutineContext.ensureActive()
+        return wanted
+    } catch (gone: CancellationException) {
+        made?.close()
+        throw gone
     }
-    return made
 }
 
 /** As the library has it. */

@@ -3,9 +3,11 @@ package org.twinpath
 import java.io.Closeable
 import kotlin.time.Duration
 import kotlin.time.toJavaDuration
+import org.twinpath.ffi.Connector
 import org.twinpath.ffi.HttpClient
 import org.twinpath.ffi.HttpOptions
 import org.twinpath.ffi.TlsOptions as FfiTlsOptions
+import org.twinpath.ffi.UniffiWithHandle
 
 /** How TLS is spoken. What is left as it is, is as the platform has it. */
 public class TlsOptions {
@@ -87,9 +89,12 @@ public class TwinpathHttpClient(
 ) : Closeable {
     private val ffi = translated {
         val chosen = TwinpathHttpOptions().apply(options)
-        when (val trust = chosen.tls.trust ?: connector.serverTrust) {
-            null -> HttpClient(connector.ffi, chosen.asFfi())
-            else -> HttpClient.withTrust(connector.ffi, chosen.asFfi(), CalledTrust(trust))
+        // What is closed must not be handed to the library, which would look for it where it was.
+        connector.ffi.callWithHandle { Connector(UniffiWithHandle, it) }.use { open ->
+            when (val trust = chosen.tls.trust ?: connector.serverTrust) {
+                null -> HttpClient(open, chosen.asFfi())
+                else -> HttpClient.withTrust(open, chosen.asFfi(), CalledTrust(trust))
+            }
         }
     }
 
@@ -100,7 +105,7 @@ public class TwinpathHttpClient(
      * @throws TwinpathException what happened, and what to do.
      */
     public suspend fun send(request: TwinpathRequest): TwinpathResponse =
-        wanted(TwinpathResponse(translated { ffi.send(request.asFfi(), null) }))
+        wanted { TwinpathResponse(translated { ffi.send(request.asFfi(), null) }) }
 
     /** A GET request. */
     public suspend fun get(url: String): TwinpathResponse = send(TwinpathRequest("GET", url))

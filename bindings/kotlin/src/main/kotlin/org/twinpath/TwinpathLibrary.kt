@@ -60,6 +60,6 @@ public object TwinpathLibrary {
      */
     public suspend fun diagnose(host: String, port: Int, interfaces: List<String> = emptyList()): String {
         val target = target(host, port)
-        return translated { org.twinpath.ffi.diagnose(target, interfaces, null) }
+        return offTheLibrary { translated { org.twinpath.ffi.diagnose(target, interfaces, null) } }
     }
 }

@@ -4,9 +4,11 @@ import kotlin.time.Duration
 import kotlin.time.toJavaDuration
 import org.twinpath.faults.FaultInjection
 import org.twinpath.ffi.ConnectorOptions
+import org.twinpath.ffi.FaultInjection as FfiFaultInjection
 import org.twinpath.ffi.Hooks
 import org.twinpath.ffi.InterfaceChoice
 import org.twinpath.ffi.PeerRule
+import org.twinpath.ffi.UniffiWithHandle
 
 /** An interface to use for a path. */
 public sealed interface InterfaceSelector {
@@ -98,7 +100,12 @@ public class TwinpathOptions {
 }
 
 internal fun TwinpathOptions.hooks(): Hooks =
-    Hooks(dialer?.let(::CalledDialer), cellularUse?.let(::CalledUse), injected?.ffi)
+    Hooks(
+        dialer?.let(::CalledDialer),
+        cellularUse?.let(::CalledUse),
+        // What is closed must not be handed to the library, which would look for it where it was.
+        injected?.ffi?.callWithHandle { FfiFaultInjection(UniffiWithHandle, it) },
+    )
 
 private fun Peer.asFfi() = org.twinpath.ffi.Peer.valueOf(name)
 

@@ -123,7 +123,7 @@ public class TwinpathResponse internal constructor(private val ffi: Answer) : Cl
      * file, and it can be called again.
      */
     public suspend fun saveTo(file: File): Long =
-        reading.alone { translated { ffi.save(file.path, null) } }.toLong()
+        reading.alone { offTheLibrary { translated { ffi.save(file.path, null) } } }.toLong()
 
     /** How far the body is. */
     public val progress: Progress

@@ -4,9 +4,13 @@ import com.sun.jna.Callback
 import com.sun.jna.Native
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicLong
+import kotlin.coroutines.ContinuationInterceptor
+import kotlin.coroutines.coroutineContext
 import kotlin.coroutines.resume
 import kotlinx.coroutines.CancellableContinuation
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.suspendCancellableCoroutine
+import kotlinx.coroutines.withContext
 
 /** Those who wait for the library by numbers alone. That a wait ends may mean nothing: whoever waited tries again. */
 internal object Waiting {
@@ -23,15 +27,19 @@ internal object Waiting {
         LentCalls.twinpath_tell_by(tell)
     }
 
-    suspend fun untilReadable(number: Long) = until(
-        { LentCalls.twinpath_when_readable(number, it) },
-        { LentCalls.twinpath_not_when_readable(number, it) },
-    )
+    suspend fun untilReadable(number: Long) = offTheLibrary {
+        until(
+            { LentCalls.twinpath_when_readable(number, it) },
+            { LentCalls.twinpath_not_when_readable(number, it) },
+        )
+    }
 
-    suspend fun untilWritable(number: Long) = until(
-        { LentCalls.twinpath_when_writable(number, it) },
-        { LentCalls.twinpath_not_when_writable(number, it) },
-    )
+    suspend fun untilWritable(number: Long) = offTheLibrary {
+        until(
+            { LentCalls.twinpath_when_writable(number, it) },
+            { LentCalls.twinpath_not_when_writable(number, it) },
+        )
+    }
 
     /** How many wait. */
     val count: Int get() = waiting.size
@@ -58,6 +66,16 @@ internal object Waiting {
                 giveUp(ticket)
             }
         }
+}
+
+/**
+ * Waits for the library so that whoever waits goes on elsewhere than on its thread. A coroutine that no dispatcher confines would
+ * go on right there, and all connections would stand still for as long as it blocks.
+ */
+internal suspend fun <R> offTheLibrary(wait: suspend () -> R): R {
+    val confining = coroutineContext[ContinuationInterceptor]
+    if (confining != null && confining != Dispatchers.Unconfined) return wait()
+    return withContext(Dispatchers.Default) { wait() }
 }
 
 /** See `bindings/ffi/src/lent.rs`. */

@@ -1,14 +1,19 @@
 package org.twinpath
 
 import java.util.concurrent.ConcurrentLinkedQueue
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
 import kotlin.system.measureTimeMillis
 import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.filterIsInstance
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
@@ -248,6 +253,47 @@ internal class ConnectionTest {
         }
         assertTrue(took < 100, "$took ms")
         connection.close()
+    }
+
+    @Test
+    fun `a listener that nothing confines may ask and block`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val (told, free) = List(2) { CountDownLatch(1) }
+            val listening = CoroutineScope(Dispatchers.Unconfined).launch {
+                connection.events.filterIsInstance<TwinpathEvent.Hedge>().collect {
+                    if (connection.stats.hedges > 0) told.countDown()
+                    free.await()
+                }
+            }
+            Lab.order("wifi blackhole")
+            connection.write("hello".toByteArray())
+            assertEquals("hello", connection.readExactly(5).decodeToString())
+            assertTrue(told.await(5, TimeUnit.SECONDS))
+            // It blocks, and nothing else does.
+            connection.write("again".toByteArray())
+            assertEquals("again", connection.readExactly(5).decodeToString())
+            free.countDown()
+            listening.cancelAndJoin()
+        }
+    }
+
+    @Test
+    fun `a reader that nothing confines may block`() = inLab {
+        connector().use { it.toGateway() }.use { connection ->
+            val (told, free) = List(2) { CountDownLatch(1) }
+            val reading = CoroutineScope(Dispatchers.Unconfined).launch {
+                connection.read(1)
+                told.countDown()
+                free.await()
+            }
+            connection.write("hello".toByteArray())
+            assertTrue(told.await(5, TimeUnit.SECONDS))
+            assertEquals("ello", connection.readExactly(4).decodeToString())
+            connection.write("again".toByteArray())
+            assertEquals("again", connection.readExactly(5).decodeToString())
+            free.countDown()
+            reading.join()
+        }
     }
 
     @Test

@@ -1,5 +1,6 @@
 package org.twinpath
 
+import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.delay
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -7,6 +8,8 @@ import org.junit.jupiter.api.Assertions.assertNotNull
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import org.twinpath.faults.FaultInjection
+import org.twinpath.faults.inject
 
 internal class ErrorsTest {
     private suspend fun connecting(host: String, port: Int, options: TwinpathOptions.() -> Unit = {}) =
@@ -39,6 +42,20 @@ internal class ErrorsTest {
             failure { TwinpathConnector { mode = Mode.EMULATED } }.kind,
         )
         assertThrows(IllegalArgumentException::class.java) { TwinpathConnector { budgetPerDay = -1 } }
+    }
+
+    @Test
+    fun `what is closed is refused wherever it is given`() {
+        val connector = TwinpathConnector().apply { close() }
+        assertEquals(ErrorKind.CLOSED, assertThrows(TwinpathException::class.java) { TwinpathHttpClient(connector) }.kind)
+        val faults = FaultInjection().apply { close() }
+        val failure = assertThrows(TwinpathException::class.java) { TwinpathConnector { inject(faults) } }
+        assertEquals(ErrorKind.CLOSED, failure.kind)
+    }
+
+    @Test
+    fun `a connect may be given all the time there is`() = inLab {
+        connector { connectTimeout = Duration.INFINITE }.use { it.toGateway() }.close()
     }
 
     @Test

@@ -22,7 +22,12 @@ internal class ReadAhead(private val fetch: (ByteArray) -> Int) {
         return part
     }
 
-    private fun refill(): Int {
+    /** Has what [now] gives without waiting, if nothing is here; it gives `null` where there is nothing to be had. */
+    fun look(now: (ByteArray) -> Int?) {
+        if (available == 0) refill { now(it) ?: 0 }
+    }
+
+    private fun refill(fetch: (ByteArray) -> Int = this.fetch): Int {
         if (bytes.isEmpty()) bytes = ByteArray(SIZE)
         val count = fetch(bytes)
         next = 0

@@ -3,9 +3,12 @@ package org.twinpath.okhttp
 import java.io.File
 import java.io.IOException
 import java.io.InterruptedIOException
+import java.net.ProtocolException
 import java.net.SocketTimeoutException
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.nanoseconds
+import kotlin.time.TimeSource
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.coroutineScope
@@ -44,13 +47,19 @@ import org.twinpath.TwinpathResponse
  *
  * It must be the last application interceptor: what OkHttp itself does below (its connections, cache, cookies, redirects,
  * authenticators and network interceptors) is not reached. Redirects and compression are Twinpath's. A read timeout holds
- * for each wait, beyond what it takes to change the path.
+ * for each wait, beyond what it takes to change the path; the time for a call, for all of it with its body. WebSockets are
+ * refused: they need an `OkHttpClient` of their own.
  */
 public class TwinpathInterceptor(private val client: TwinpathHttpClient) : Interceptor {
     override fun intercept(chain: Interceptor.Chain): Response {
         val request = chain.request()
-        val limit = chain.readTimeoutMillis().takeIf { it > 0 }?.milliseconds ?: Duration.INFINITE
+        if (request.header("Upgrade") != null) {
+            throw ProtocolException(
+                "Twinpath's HTTP client does not upgrade connections: make WebSockets by an OkHttpClient without this interceptor",
+            )
+        }
         val call = chain.call()
+        val limit = Limit(chain.readTimeoutMillis(), call.timeout().timeoutNanos())
         val spooled = Spooled.of(request)
         val response = try {
             waiting(call, limit) { client.send(request.over(spooled.body)) }
@@ -60,13 +69,14 @@ public class TwinpathInterceptor(private val client: TwinpathHttpClient) : Inter
         }
         val protocol = if (response.version == "HTTP/2.0") Protocol.HTTP_2 else Protocol.HTTP_1_1
         val headers = Headers.Builder().apply { response.headers.forEach { addUnsafeNonAscii(it.name, it.value) } }.build()
+        val isEmpty = request.method == "HEAD" || response.status == 204 || response.status == 304
         return Response.Builder()
             .request(request.newBuilder().url(response.url).build())
             .protocol(protocol)
             .code(response.status)
             .message("")
             .headers(headers)
-            .body(Body(response, headers["content-type"]?.toMediaTypeOrNull(), call, limit, spooled))
+            .body(Body(response, headers["content-type"]?.toMediaTypeOrNull(), isEmpty, call, limit, spooled))
             .build()
     }
 }
@@ -110,8 +120,9 @@ private class Spooled(val body: RequestBody, private val file: File?) {
 private class Body(
     private val response: TwinpathResponse,
     private val type: MediaType?,
+    private val isEmpty: Boolean,
     private val call: Call,
-    private val limit: Duration,
+    private val limit: Limit,
     /** Needed until the answer is over: it may be asked for again. */
     private val spooled: Spooled,
 ) : ResponseBody() {
@@ -121,6 +132,7 @@ private class Body(
         override fun read(sink: Buffer, byteCount: Long): Long {
             if (call.isCanceled()) throw IOException("Canceled")
             if (byteCount == 0L) return 0
+            if (limit.now() == Duration.ZERO) throw InterruptedIOException("timeout")
             val length = byteCount.coerceAtMost(ReadAhead.SIZE.toLong()).toInt()
             return ahead.read(length) { bytes, offset, count -> sink.write(bytes, offset, count) }.toLong()
         }
@@ -135,21 +147,30 @@ private class Body(
 
     override fun contentType() = type
 
-    override fun contentLength() = response.contentLength ?: -1
+    // What a head tells of another request's body is no length of this one.
+    override fun contentLength() = if (isEmpty) 0 else response.contentLength ?: -1
 
     override fun source() = source
+}
+
+/** How long a wait may take: OkHttp's own clock for the whole call is stopped as soon as there is a head. */
+private class Limit(eachMillis: Int, allNanos: Long) {
+    private val each = if (eachMillis > 0) eachMillis.milliseconds else Duration.INFINITE
+    private val end = if (allNanos > 0) TimeSource.Monotonic.markNow() + allNanos.nanoseconds else null
+
+    fun now(): Duration = end?.let { minOf(each, -it.elapsedNow()).coerceAtLeast(Duration.ZERO) } ?: each
 }
 
 /** How soon a cancelled call ends. */
 private const val LOOK_MILLIS = 25L
 
 /** Waits as OkHttp's callers do: on their thread, until the call is cancelled or it takes too long. */
-private fun <T : Any> waiting(call: Call, limit: Duration, work: suspend () -> T): T {
+private fun <T : Any> waiting(call: Call, limit: Limit, work: suspend () -> T): T {
     // Time may be up just as it is done: then it is done.
     var done: T? = null
     return try {
         runBlocking {
-            withTimeout(limit) {
+            withTimeout(limit.now()) {
                 coroutineScope {
                     val looking = launch {
                         while (true) {

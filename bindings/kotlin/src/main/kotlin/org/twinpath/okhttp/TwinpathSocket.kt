@@ -12,8 +12,12 @@ import java.net.SocketImpl
 import java.net.SocketTimeoutException
 import java.util.concurrent.locks.ReentrantLock
 import kotlin.concurrent.withLock
+import kotlin.coroutines.EmptyCoroutineContext
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
@@ -28,6 +32,7 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
     @Volatile private var inputIsOver = false
     @Volatile private var outputIsOver = false
     @Volatile private var readLimit = 0
+    private val connecting = SupervisorJob()
 
     override fun connect(endpoint: SocketAddress) = connect(endpoint, 0)
 
@@ -35,10 +40,18 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
         val address = endpoint as? InetSocketAddress ?: throw IllegalArgumentException("not an address of TCP")
         if (connection != null) throw SocketException("it is connected already")
         if (isOver) throw SocketException("Socket is closed")
-        val made = waiting(timeout) { connector.connect(address.hostString, address.port) }
+        val made = try {
+            // Whoever closes the socket meanwhile ends this as well.
+            waiting(timeout, connecting) { connector.connect(address.hostString, address.port) }
+        } catch (closed: CancellationException) {
+            throw SocketException("Socket is closed").apply { initCause(closed) }
+        }
         remote = address
         connection = made
-        if (isOver) made.abort()
+        if (isOver) {
+            made.abort()
+            throw SocketException("Socket is closed")
+        }
     }
 
     private fun open(): TwinpathConnection {
@@ -66,7 +79,18 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
             }
         }
 
-        override fun available(): Int = one.withLock { ahead.available }
+        /** Does not wait for whoever reads: that one takes what comes. */
+        override fun available(): Int {
+            val open = open()
+            if (!one.tryLock()) return 0
+            try {
+                if (inputIsOver) return 0
+                ahead.look { open.now(it, 0, it.size) }
+                return ahead.available
+            } finally {
+                one.unlock()
+            }
+        }
 
         private fun fetch(into: ByteArray, offset: Int, length: Int): Int {
             val open = open()
@@ -93,6 +117,7 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
 
     override fun close() {
         isOver = true
+        connecting.cancel()
         connection?.close()
     }
 
@@ -161,13 +186,15 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
 }
 
 /** Waits on the caller's thread, for so many milliseconds at most; for ever if that is 0. */
-private fun <T : Any> waiting(limit: Int, work: suspend () -> T): T {
+private fun <T : Any> waiting(limit: Int, given: Job? = null, work: suspend () -> T): T {
     // Time may be up just as it is done: then it is done.
     var done: T? = null
     return try {
-        runBlocking { withTimeout(if (limit == 0) Duration.INFINITE else limit.milliseconds) { work().also { done = it } } }
+        runBlocking(given ?: EmptyCoroutineContext) { withTimeout(if (limit == 0) Duration.INFINITE else limit.milliseconds) { work().also { done = it } } }
     } catch (late: TimeoutCancellationException) {
         done ?: throw SocketTimeoutException("timeout").apply { initCause(late) }
+    } catch (closed: CancellationException) {
+        done ?: throw closed
     } catch (_: InterruptedException) {
         Thread.currentThread().interrupt()
         done ?: throw InterruptedIOException("interrupted")

@@ -1,9 +1,11 @@
 package org.twinpath.okhttp
 
 import java.io.IOException
+import java.io.InterruptedIOException
 import java.net.SocketTimeoutException
 import java.net.URI
 import java.security.Provider
+import java.util.concurrent.CompletableFuture
 import java.util.concurrent.TimeUnit
 import javax.net.ssl.SSLContext
 import javax.net.ssl.SSLSocket
@@ -13,7 +15,10 @@ import okhttp3.OkHttpClient
 import okhttp3.Protocol
 import okhttp3.Request
 import okhttp3.RequestBody.Companion.toRequestBody
+import okhttp3.Response
 import okhttp3.TlsVersion
+import okhttp3.WebSocket
+import okhttp3.WebSocketListener
 import okio.Buffer
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
@@ -58,6 +63,11 @@ internal class OkHttpTest {
             client.newCall(request).execute().use { assertEquals(200, it.code) }
             assertEquals("1", Lab.order("applied id=ok$size"))
         }
+        val head = Request.Builder().url("${Lab.http}file?size=10").head().build()
+        client.newCall(head).execute().use { response ->
+            assertEquals("10", response.header("content-length"))
+            assertEquals(0, response.body.bytes().size)
+        }
         val moved = Request.Builder().url("${Lab.http}redirect?to=/file?size=10").build()
         client.newCall(moved).execute().use { response ->
             assertEquals("/file", response.request.url.encodedPath)
@@ -75,6 +85,31 @@ internal class OkHttpTest {
         }
         val took = measureTimeMillis { assertThrows(IOException::class.java) { call.execute() } }
         assertTrue(took in 300..600, "$took ms")
+    }
+
+    @Test
+    fun `the time for a call is for its body as well`() = inLab {
+        val client = intercepting().newBuilder().callTimeout(500, TimeUnit.MILLISECONDS).build()
+        val request = Request.Builder().url("${Lab.http}file?size=100000&pause=50000&for=3000").build()
+        client.newCall(request).execute().use { response ->
+            val took = measureTimeMillis {
+                assertThrows(InterruptedIOException::class.java) { response.body.bytes() }
+            }
+            assertTrue(took < 700, "$took ms")
+        }
+    }
+
+    @Test
+    fun `a WebSocket is refused in words`() = inLab {
+        val told = CompletableFuture<Throwable>()
+        val listener = object : WebSocketListener() {
+            override fun onOpen(webSocket: WebSocket, response: Response) = check(told.cancel(true))
+
+            override fun onFailure(webSocket: WebSocket, t: Throwable, response: Response?) = check(told.complete(t))
+        }
+        intercepting().newWebSocket(Request.Builder().url("${Lab.http}file?size=10").build(), listener)
+        val refused = told.get(5, TimeUnit.SECONDS)
+        assertTrue("without this interceptor" in refused.message.orEmpty(), "$refused")
     }
 
     @Test

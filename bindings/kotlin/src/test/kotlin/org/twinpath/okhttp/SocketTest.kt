@@ -1,14 +1,20 @@
 package org.twinpath.okhttp
 
+import java.io.IOException
+import java.net.InetSocketAddress
+import java.net.SocketException
 import java.net.SocketTimeoutException
 import kotlin.concurrent.thread
+import kotlin.system.measureTimeMillis
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.twinpath.Lab
 import org.twinpath.connector
 import org.twinpath.inLab
+import org.twinpath.openSockets
 import org.twinpath.pattern
 
 internal class SocketTest {
@@ -30,6 +36,41 @@ internal class SocketTest {
             assertEquals(0, socket.inputStream.available())
             socket.shutdownOutput()
             assertEquals(-1, socket.inputStream.read())
+        }
+    }
+
+    @Test
+    fun `what can be read without waiting is told`() = inLab {
+        socket().use { socket ->
+            socket.outputStream.write(ByteArray(100))
+            while (socket.inputStream.available() == 0) Thread.sleep(1)
+            assertEquals(100, socket.inputStream.available())
+            assertEquals(100, socket.inputStream.read(ByteArray(200)))
+            val reading = thread { assertThrows(IOException::class.java) { socket.inputStream.read() } }
+            while (reading.state == Thread.State.RUNNABLE) Thread.sleep(1)
+            // Whoever asks does not wait for whoever reads.
+            assertEquals(0, socket.inputStream.available())
+            socket.close()
+            reading.join()
+            assertThrows(SocketException::class.java) { socket.inputStream }
+        }
+    }
+
+    @Test
+    fun `closing from elsewhere ends a connect`() = inLab {
+        Lab.order("wifi blackhole")
+        Lab.order("cellular blackhole")
+        connector().use { connector ->
+            val socket = TwinpathSocketFactory(connector).createSocket()
+            val before = openSockets()
+            thread {
+                while (openSockets() == before) Thread.sleep(1)
+                socket.close()
+            }
+            val address = InetSocketAddress.createUnresolved(Lab.gatewayHost, Lab.gatewayPort)
+            val took = measureTimeMillis { assertThrows(SocketException::class.java) { socket.connect(address, 10_000) } }
+            assertTrue(took < 2000, "$took ms")
+            while (openSockets() > before) Thread.sleep(1)
         }
     }
 
