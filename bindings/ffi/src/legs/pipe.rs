@@ -58,11 +58,17 @@ impl LegPipe {
         Ok(())
     }
 
-    /// The next bytes have come.
+    /// The next bytes have come: one at least.
     pub fn received(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut state = self.lock();
         if state.is_closed || state.is_ended {
             return Ok(());
+        }
+        if bytes.is_empty() {
+            // It would be asked again at once, and again.
+            let none = "a leg of the platform gave no bytes; an end is told as one";
+            state.fail(Kind::Protocol, none.to_owned(), None);
+            return Err(Failure::new(Kind::InvalidInput, none));
         }
         state.is_asked = false;
         if state.unread.len() + bytes.len() > UNREAD {

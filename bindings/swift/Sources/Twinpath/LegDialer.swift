@@ -78,7 +78,7 @@ public final class LegPipe: Sendable {
         try? core.sent(bytes: UInt32(clamping: count))
     }
 
-    /// The next bytes have come. If they are more than were asked for, the leg fails.
+    /// The next bytes have come. If they are none, or more than were asked for, the leg fails.
     public func received(_ bytes: Data) {
         try? core.received(bytes: bytes)
     }

@@ -22,6 +22,10 @@ public final class TwinpathConnection: Sendable {
     }
 
     /// The next bytes, at most `max`; `nil` once the peer has ended its direction.
+    ///
+    /// A read that is cancelled has taken nothing, but one that ends first has: whoever has it race a clock must look at what
+    /// it gives even when the clock has won. A task group that throws then drops those bytes; a task of the read's own, which
+    /// is cancelled and whose `result` is awaited, does not.
     public func read(upTo max: Int = 262_144) async throws -> Data? {
         let core = core
         return try await pull(

@@ -61,7 +61,7 @@ public final class TwinpathHTTPClient: Sendable {
     /// Sends a request and waits for the head of the answer, whatever its status. When the task is cancelled, the server
     /// may have processed it.
     public func send(_ request: TwinpathRequest) async throws -> TwinpathResponse {
-        let (core, request) = (core, request.core())
+        let (core, request) = (core, try request.core())
         let answer = try await cancellable { try await core.send(request: request, cancellation: $0) }
         return try TwinpathResponse(answer)
     }

@@ -108,13 +108,17 @@ func bytes(_ count: Int64) throws -> UInt64 {
     return bytes
 }
 
+/// As good as for ever, in seconds.
+let century: TimeInterval = 100 * 365 * 24 * 3600
+
 extension Duration {
     init(_ interval: TimeInterval) {
         self = .seconds(interval)
     }
 
-    /// What is negative is nothing.
+    /// What is negative is nothing. The library counts in fewer bits than a duration has, which may even have more seconds
+    /// than its own ``components`` can tell.
     package var interval: TimeInterval {
-        max(0, TimeInterval(components.seconds) + TimeInterval(components.attoseconds) * 1e-18)
+        min(max(0, self / .seconds(1)), century)
     }
 }

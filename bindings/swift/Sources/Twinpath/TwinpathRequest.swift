@@ -5,7 +5,7 @@ internal import TwinpathCore
 public enum RequestBody: Sendable {
     /// There is none.
     case none
-    /// These bytes.
+    /// These bytes, at most 1 GiB.
     case data(Data)
     /// What is in that file, which must not change meanwhile.
     case file(URL)
@@ -34,14 +34,33 @@ public struct TwinpathRequest: Sendable {
     }
 }
 
+extension RequestBody {
+    /// What is handed to the library is measured in 32 bits.
+    static func checkIsBounded(_ data: Data) throws {
+        guard data.count <= 1 << 30 else {
+            throw TwinpathError(.invalidInput, "a body of more than 1 GiB has to come from a file")
+        }
+    }
+}
+
+/// The path of what has to be a file here: that of another URL would lead to some file or other as well.
+func path(of file: URL) throws -> String {
+    guard file.isFileURL else {
+        throw TwinpathError(.invalidInput, "\(file.absoluteString) is no file; one is named by URL(fileURLWithPath:)")
+    }
+    return file.path
+}
+
 extension TwinpathRequest {
-    func core() -> Request {
-        let payload: Payload =
-            switch body {
-            case .none: .nothing
-            case .data(let data): .inMemory(bytes: data)
-            case .file(let file): .inFile(path: file.path)
-            }
+    func core() throws -> Request {
+        let payload: Payload
+        switch body {
+        case .none: payload = .nothing
+        case .data(let data):
+            try RequestBody.checkIsBounded(data)
+            payload = .inMemory(bytes: data)
+        case .file(let file): payload = .inFile(path: try path(of: file))
+        }
         return Request(
             method: method,
             url: url,

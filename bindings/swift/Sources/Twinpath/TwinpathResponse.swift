@@ -110,8 +110,8 @@ public final class TwinpathResponse: Sendable {
     /// in the file, and it can be called again.
     @discardableResult
     public func save(to file: URL) async throws -> Int64 {
-        let core = core
-        return Int64(clamping: try await cancellable { try await core.save(path: file.path, cancellation: $0) })
+        let (core, path) = (core, try path(of: file))
+        return Int64(clamping: try await cancellable { try await core.save(path: path, cancellation: $0) })
     }
 
     /// How far the body is.

@@ -15,7 +15,8 @@ import Foundation
 ///
 /// What the system's own loading does is not reached: its cache, cookie storage, credentials, redirect delegates and
 /// background sessions. Redirects and compression are Twinpath's. A body that is a stream is read into memory first, so
-/// that it can be sent again. On Linux a body comes in one piece, at its end.
+/// that it can be sent again. An upload task whose body the system does not hand over fails, and nothing of it is sent. On Linux
+/// a body comes in one piece, at its end, and upload and download tasks fail.
 public final class TwinpathURLProtocol: URLProtocol {
     private static let shared = Held<TwinpathHTTPClient>()
     private let loading = Held<Task<Void, Never>>()
@@ -39,6 +40,7 @@ public final class TwinpathURLProtocol: URLProtocol {
         }
         let request: TwinpathRequest
         do {
+            try checkIsServed()
             request = try TwinpathRequest(self.request)
         } catch {
             return fail(error)
@@ -54,6 +56,21 @@ public final class TwinpathURLProtocol: URLProtocol {
             } catch {
                 me.value.fail(error)
             }
+        }
+    }
+
+    /// What would go out without its body, or end the app, is refused.
+    private func checkIsServed() throws {
+        #if canImport(FoundationNetworking)
+            // Foundation for Linux tells a protocol nothing of an upload's body, and traps at the end of a download that is not
+            // its own.
+            let isServed = !(task is URLSessionUploadTask || task is URLSessionDownloadTask)
+        #else
+            let isServed = !(task is URLSessionUploadTask) || request.httpBody != nil || request.httpBodyStream != nil
+        #endif
+        guard isServed else {
+            throw TwinpathError(
+                .unsupported, "the body of this task is not known here: use a data task, with the body in its request")
         }
     }
 
@@ -89,12 +106,12 @@ public final class TwinpathURLProtocol: URLProtocol {
     #endif
 
     private func tellOfEnd() {
-        telling.unlessOver { client?.urlProtocolDidFinishLoading(self) }
+        telling.lastly { client?.urlProtocolDidFinishLoading(self) }
     }
 
     private func fail(_ error: any Error) {
         let told = error is CancellationError ? URLError(.cancelled) : wrapped(error)
-        telling.unlessOver { client?.urlProtocol(self, didFailWithError: told) }
+        telling.lastly { client?.urlProtocol(self, didFailWithError: told) }
     }
 
     /// As `URLSession`'s callers know errors, with the typed one below.
@@ -108,11 +125,13 @@ public final class TwinpathURLProtocol: URLProtocol {
             case .unreachable, .noInterface: .notConnectedToInternet
             case .notPermitted: .serverCertificateUntrusted
             case .invalidInput: .badURL
+            case .unsupported: .unsupportedURL
             case .protocolError: .badServerResponse
             default: .networkConnectionLost
             }
-        return URLError(
-            code, userInfo: [NSUnderlyingErrorKey: error, NSLocalizedDescriptionKey: error.message])
+        var info: [String: Any] = [NSUnderlyingErrorKey: error, NSLocalizedDescriptionKey: error.message]
+        info[NSURLErrorFailingURLErrorKey] = request.url
+        return URLError(code, userInfo: info)
     }
 }
 
@@ -120,7 +139,8 @@ extension TwinpathRequest {
     fileprivate init(_ request: URLRequest) throws {
         self.init(request.httpMethod ?? "GET", request.url?.absoluteString ?? "")
         headers = (request.allHTTPHeaderFields ?? [:]).map { ($0.key, $0.value) }
-        timeout = request.timeoutInterval > 0 ? .seconds(request.timeoutInterval) : nil
+        // Whoever wants no limit says infinity, or the greatest number there is: no duration has so many seconds.
+        timeout = request.timeoutInterval > 0 ? .seconds(min(request.timeoutInterval, century)) : nil
         if let data = request.httpBody {
             body = .data(data)
         } else if let stream = request.httpBodyStream {
@@ -142,11 +162,12 @@ extension Data {
             }
             if size == 0 { return }
             append(contentsOf: buffer[..<size])
+            try RequestBody.checkIsBounded(self)
         }
     }
 }
 
-/// Once loading was stopped, nothing may be told any more.
+/// Once loading was stopped, or its end was told, nothing may be told any more.
 private final class Telling: @unchecked Sendable {
     // Being told may lead to loading being stopped, on the same thread.
     private let lock = NSRecursiveLock()
@@ -155,6 +176,14 @@ private final class Telling: @unchecked Sendable {
     func end() { lock.withLock { isOver = true } }
 
     func unlessOver(_ tell: () -> Void) { lock.withLock { if !isOver { tell() } } }
+
+    /// Nothing is told after this.
+    func lastly(_ tell: () -> Void) {
+        unlessOver {
+            isOver = true
+            tell()
+        }
+    }
 }
 
 /// A value that several threads set and get.

@@ -199,7 +199,7 @@ private actor Collected {
 }
 
 /// TCP sockets of this process.
-private func openSockets() -> Int {
+func openSockets() -> Int {
     let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
     return files.filter {
         (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))?.hasPrefix("socket:") == true

@@ -49,6 +49,17 @@ final class LegsTests: LabTestCase {
         XCTAssertNotNil(thrown)
     }
 
+    func testALegThatGivesNoBytesFailsAndIsNotAskedForEver() async throws {
+        let asked = Asked()
+        let options = anyServer { ($0.dialer, $0.mode) = (Empty(asked), .plainPair) }
+        let connection = try await TwinpathConnector(options).toGateway()
+        let lost = await failure { while try await connection.read() != nil {} }
+        XCTAssertNotNil(lost)
+        connection.abort()
+        // Each leg once, of the few that were tried.
+        XCTAssertTrue((1...8).contains(asked.count), "\(asked.count)")
+    }
+
     func testMptcpOfThePlatformCarriesAConnectionToAServerAndIsNotSaidToProtectIt() async throws {
         // The kernel has a backup for MPTCP for as long as a connection of the library's own wants one.
         var own = TwinpathOptions()
@@ -195,6 +206,43 @@ private struct Failing: LegDialer {
     func dial(_ target: LegTarget, pipe: LegPipe) throws -> any PlatformLeg {
         try dial(pipe)
         return Idle()
+    }
+}
+
+private final class Asked: @unchecked Sendable {
+    private let lock = NSLock()
+    private var times = 0
+    var count: Int { lock.withLock { times } }
+
+    func again() -> Int {
+        lock.withLock {
+            times += 1
+            return times
+        }
+    }
+}
+
+/// Says that it is open, and answers with nothing at once, whenever it is asked; up to a bound, so that this ends.
+private struct Empty: LegDialer {
+    let asked: Asked
+
+    init(_ asked: Asked) { self.asked = asked }
+
+    func dial(_ target: LegTarget, pipe: LegPipe) throws -> any PlatformLeg {
+        pipe.connected(peer: nil, rtt: nil)
+        return Leg(pipe: pipe, asked: asked)
+    }
+
+    private final class Leg: PlatformLeg {
+        private let pipe: LegPipe
+        private let asked: Asked
+
+        init(pipe: LegPipe, asked: Asked) { (self.pipe, self.asked) = (pipe, asked) }
+
+        func send(_ bytes: Data) { pipe.sent(bytes.count) }
+        func receive(max: Int) { asked.again() < 1000 ? pipe.received(Data()) : pipe.failed(.reset, "asked too often") }
+        func finish() {}
+        func close(aborted: Bool) {}
     }
 }
 

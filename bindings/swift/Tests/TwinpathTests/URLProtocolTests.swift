@@ -56,6 +56,82 @@ final class URLProtocolTests: LabTestCase {
         }
     }
 
+    func testRequestsWithoutATimeLimitAreMade() async throws {
+        let session = try session()
+        for limit in [TimeInterval.infinity, .greatestFiniteMagnitude, 1e19, .nan, 0, -1] {
+            var request = URLRequest(url: try XCTUnwrap(URL(string: "\(Lab.http)file?size=10")))
+            request.timeoutInterval = limit
+            let (data, _) = try await session.data(for: request)
+            XCTAssertEqual(data.count, 10)
+        }
+    }
+
+    func testHeadersThatSpeakOfTheConnectionDoNoHarm() async throws {
+        let session = try session()
+        for site in [Lab.http, Lab.https] {
+            var put = URLRequest(url: try XCTUnwrap(URL(string: "\(site)apply?id=hop\(site.count)")))
+            put.httpMethod = "PUT"
+            put.httpBody = pattern(1000)
+            put.setValue("1000", forHTTPHeaderField: "Content-Length")
+            put.setValue("keep-alive", forHTTPHeaderField: "Connection")
+            put.setValue("gzip, deflate, br", forHTTPHeaderField: "Accept-Encoding")
+            let (_, response) = try await session.data(for: put)
+            XCTAssertEqual((response as? HTTPURLResponse)?.statusCode, 200)
+        }
+    }
+
+    func testABodyThatIsAStreamGoesUp() async throws {
+        let session = try session()
+        var put = URLRequest(url: try XCTUnwrap(URL(string: "\(Lab.http)apply?id=stream")))
+        put.httpMethod = "PUT"
+        put.httpBodyStream = InputStream(data: pattern(200_000))
+        let (_, response) = try await session.data(for: put)
+        XCTAssertEqual((response as? HTTPURLResponse)?.statusCode, 200)
+    }
+
+    #if canImport(FoundationNetworking)
+        func testAnUploadIsNotSentWithoutItsBodyAndADownloadTaskEndsNothingButItself() async throws {
+            let session = try session()
+            let url = try XCTUnwrap(URL(string: "\(Lab.http)apply?id=upload"))
+            var put = URLRequest(url: url)
+            put.httpMethod = "PUT"
+            let calls: [(URLRequest) async throws -> Void] = [
+                { _ = try await session.upload(for: $0, from: pattern(1000)) }, { _ = try await session.download(for: $0) },
+            ]
+            for call in calls {
+                do {
+                    try await call(put)
+                    XCTFail("it was made")
+                } catch {
+                    XCTAssertEqual((error as? URLError)?.code, .unsupportedURL, "\(error)")
+                    XCTAssertEqual((error as? URLError)?.failingURL, url)
+                }
+            }
+            XCTAssertEqual(Lab.order("applied id=upload"), "0")
+        }
+    #endif
+
+    func testAHundredTasksOfWhichSomeAreCancelledAllEnd() async throws {
+        let session = try session()
+        let url = try XCTUnwrap(URL(string: "\(Lab.http)file?size=20000&seed=1"))
+        let tasks = (0..<100).map { _ in Task { try await session.data(from: url).0.count } }
+        for (number, task) in tasks.enumerated() where number % 3 == 0 {
+            if number % 2 == 0 { try await pause(2) }
+            task.cancel()
+        }
+        for (number, task) in tasks.enumerated() {
+            switch await task.result {
+            case .success(let count): XCTAssertEqual(count, 20_000)
+            case .failure(let error): XCTAssertTrue(number % 3 == 0, "\(error)")
+            }
+        }
+        let last = Task { try await session.data(from: XCTUnwrap(URL(string: "\(Lab.http)file?size=10&head=20000"))) }
+        try await pause(100)
+        session.invalidateAndCancel()
+        let result = await last.result
+        XCTAssertThrowsError(try result.get())
+    }
+
     func testACancelledTaskOfURLSessionEndsAtOnce() async throws {
         let session = try session()
         let url = try XCTUnwrap(URL(string: "\(Lab.http)file?size=10&head=20000"))

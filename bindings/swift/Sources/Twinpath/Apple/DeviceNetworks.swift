@@ -50,7 +50,15 @@
                 savers = savers.filter { $0.value.connector != nil }
                 savers[ObjectIdentifier(connector)] = Saver(connector: connector)
             }
+            // What was told before this one came; on the queue, so that it is not told after something newer.
+            queue.async { [weak self, weak connector] in
+                guard let self, let connector, let isSaving = lock.withLock({ self.isSaving }) else { return }
+                try? connector.setDataSaving(dataSaving: isSaving)
+            }
         }
+
+        /// Under `lock`: whether cellular is in Low Data Mode; `nil` while nobody has said.
+        private var isSaving: Bool? { paths[.cellular]?.isConstrained }
 
         /// Runs `act` on the monitors' queue, once each of them has spoken: right after a start nothing is known yet.
         func whenKnown(_ act: @escaping @Sendable () -> Void) {
@@ -71,9 +79,12 @@
 
         private func changed(_ kind: InterfaceKind, to path: NWPath) {
             let (known, connectors, waited) = lock.withLock {
-                paths[kind] = path
+                // What was under way when it was ended is nobody's any more.
+                if monitors[kind] != nil { paths[kind] = path }
                 // Until each monitor has spoken once, a list would have others taken for gone.
-                guard isComplete else { return ([InterfaceKind: NWPath](), [Connector](), [@Sendable () -> Void]()) }
+                guard isComplete, !monitors.isEmpty else {
+                    return ([InterfaceKind: NWPath](), [Connector](), [@Sendable () -> Void]())
+                }
                 defer { waiting = [] }
                 return (paths, savers.values.compactMap(\.connector), waiting)
             }
