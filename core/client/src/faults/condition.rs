@@ -7,6 +7,9 @@ use tokio::sync::watch;
 
 use super::{Fault, FaultInjection};
 
+/// No byte takes longer than so much more.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// What a leg has to know of its path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Condition {
@@ -23,7 +26,8 @@ impl Condition {
     /// The time that a byte takes longer.
     pub(super) fn delay(self) -> Duration {
         match self.fault {
-            Some(Fault::Delay(delay)) => delay,
+            // What is meant as "for ever" is more than can be added to a time.
+            Some(Fault::Delay(delay)) => delay.min(LONGEST),
             _ => Duration::ZERO,
         }
     }

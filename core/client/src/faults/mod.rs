@@ -41,7 +41,8 @@ pub enum Fault {
     /// Nothing arrives, in neither direction, and nobody is told. What was sent meanwhile arrives when it is over, as TCP
     /// would have it.
     Blackhole,
-    /// Everything takes so much longer, in each direction. A leg has 256 KiB on its way at most.
+    /// Everything takes so much longer, in each direction. A leg has 256 KiB on its way at most, and a day is
+    /// the longest.
     Delay(Duration),
 }
 

@@ -94,6 +94,23 @@ async fn nothing_is_opened_over_a_path_that_is_dark() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endless_delay_is_silence() {
+    let mut scene = Scene::new();
+    let (mut leg, mut far) = scene.leg(Role::Primary).await;
+    let endless = Fault::Delay(Duration::MAX);
+    scene.faults.set(Role::Primary, Some(endless));
+    leg.write_all(b"out").await.unwrap();
+    assert!(is_silent(&mut far).await);
+    let mut dialing = scene.dial(Role::Primary);
+    assert!(is_silent(&mut leg).await);
+    assert!(
+        timeout(Duration::from_secs(20), &mut dialing)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delay_holds_for_each_direction_and_for_the_handshake() {
     let mut scene = Scene::new();
     let delay = Duration::from_millis(100);
