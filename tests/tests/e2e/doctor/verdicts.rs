@@ -3,7 +3,7 @@
 use twinpath_lab::{StripHow, StripMode};
 use twinpath_tests::{Speaks, Ward, ms};
 
-use super::{ROUTERS, all, all_in, only, pairs, path, verdict};
+use super::{ROUTERS, all, all_in, only, path, verdict};
 
 #[test]
 fn a_path_that_lets_everything_through_is_said_to_with_and_without_privilege() {
@@ -187,7 +187,7 @@ fn a_server_on_this_machine_is_reached_over_the_loopback_interface() {
 
 #[test]
 fn what_drops_all_that_follows_the_handshake_is_told_with_and_without_privilege() {
-    let cells = pairs([Speaks::Mptcp, Speaks::Doctor], &[true, false]);
+    let cells = [(Speaks::Mptcp, true), (Speaks::Doctor, false)];
     let make = |cell: &(Speaks, bool)| Ward::new(ROUTERS, cell.0);
     all_in(make, &cells, |ward, (_, is_out)| {
         only(ward, 1, |faults| {
