@@ -4,7 +4,7 @@ use serde_json::Value;
 use twinpath_lab::StripMode;
 use twinpath_tests::{Said, Server, Speaks, Ward, ms};
 
-use super::{ROUTERS, all, only, pairs, path, verdict};
+use super::{ROUTERS, all, only, pairs, path, verdict, way};
 
 const PORT: u16 = 8001;
 
@@ -33,12 +33,7 @@ fn data_that_something_changes_is_found_towards_any_server_with_mptcp() {
         let text = payload(&said)["text"].as_str().unwrap();
         assert!(text.contains("bytes back"), "{text}");
         only(ward, 2, |faults| {
-            let does = if is_out {
-                &mut faults.out
-            } else {
-                &mut faults.back
-            };
-            does.alter = Some((b'/', b'|'));
+            way(faults, is_out).alter = Some((b'/', b'|'));
         });
         let said = ward.run(&line);
         assert_eq!((verdict(&said), said.code), ("data_changed", 2), "{said:?}");

@@ -13,7 +13,7 @@ mod ways;
 use std::thread;
 
 use serde_json::Value;
-use twinpath_lab::CableFaults;
+use twinpath_lab::{CableFaults, Meddling};
 use twinpath_tests::{Said, Speaks, Ward};
 
 /// How many routers the chains have.
@@ -127,4 +127,12 @@ fn only(ward: &Ward, cable: u8, change: impl Fn(&mut CableFaults)) {
             .set(|faults| *faults = CableFaults::default());
     }
     ward.chain.cable(cable).set(change);
+}
+
+/// What happens on the way out, or back.
+fn way(faults: &mut CableFaults, is_out: bool) -> &mut Meddling {
+    match is_out {
+        true => &mut faults.out,
+        false => &mut faults.back,
+    }
 }

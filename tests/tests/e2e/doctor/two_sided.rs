@@ -3,7 +3,7 @@
 use twinpath_lab::{StripHow, StripMode};
 use twinpath_tests::{Speaks, Ward};
 
-use super::{ROUTERS, all, changed, only, pairs, path, verdict};
+use super::{ROUTERS, all, changed, only, pairs, path, verdict, way};
 
 #[test]
 fn who_takes_the_option_out_on_the_way_back_is_named_at_every_hop() {
@@ -73,12 +73,7 @@ fn data_that_something_changes_is_found_in_each_direction() {
     };
     for is_out in [true, false] {
         only(&ward, 2, |faults| {
-            let does = if is_out {
-                &mut faults.out
-            } else {
-                &mut faults.back
-            };
-            does.alter = Some((b',', b';'));
+            way(faults, is_out).alter = Some((b',', b';'));
         });
         let said = ward.ask(false, &[]);
         let findings = path(&said)["findings"].as_array().unwrap();
@@ -104,12 +99,7 @@ fn who_takes_the_option_out_after_the_handshake_is_named_in_each_direction() {
     let cells = pairs(pairs([true, false], &[true, false]), &[1, 3]);
     all(Speaks::Doctor, &cells, |ward, ((is_out, v6), cable)| {
         only(ward, cable, |faults| {
-            let does = if is_out {
-                &mut faults.out
-            } else {
-                &mut faults.back
-            };
-            does.strip = StripMode::NonSyn;
+            way(faults, is_out).strip = StripMode::NonSyn;
         });
         let said = ward.ask(v6, &["--trace"]);
         assert_eq!(

@@ -3,7 +3,7 @@
 use twinpath_lab::{StripHow, StripMode};
 use twinpath_tests::{Speaks, Ward, ms};
 
-use super::{ROUTERS, all, all_in, only, path, verdict};
+use super::{ROUTERS, all, all_in, only, path, verdict, way};
 
 #[test]
 fn a_path_that_lets_everything_through_is_said_to_with_and_without_privilege() {
@@ -76,12 +76,7 @@ fn an_option_taken_out_after_the_handshake_is_told_with_and_without_privilege() 
     };
     for is_out in [true, false] {
         only(&ward, 1, |faults| {
-            let does = if is_out {
-                &mut faults.out
-            } else {
-                &mut faults.back
-            };
-            does.strip = StripMode::NonSyn;
+            way(faults, is_out).strip = StripMode::NonSyn;
         });
         for said in [ward.ask(false, &[]), ward.ask_unprivileged(false, &[])] {
             assert_eq!(
@@ -191,12 +186,7 @@ fn what_drops_all_that_follows_the_handshake_is_told_with_and_without_privilege(
     let make = |cell: &(Speaks, bool)| Ward::new(ROUTERS, cell.0);
     all_in(make, &cells, |ward, (_, is_out)| {
         only(ward, 1, |faults| {
-            let does = if is_out {
-                &mut faults.out
-            } else {
-                &mut faults.back
-            };
-            does.drop = StripMode::NonSyn;
+            way(faults, is_out).drop = StripMode::NonSyn;
         });
         for said in [ward.ask(false, &[]), ward.ask_unprivileged(false, &[])] {
             assert_eq!(

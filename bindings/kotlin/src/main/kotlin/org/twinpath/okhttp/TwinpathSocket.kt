@@ -190,7 +190,9 @@ private fun <T : Any> waiting(limit: Int, given: Job? = null, work: suspend () -
     // Time may be up just as it is done: then it is done.
     var done: T? = null
     return try {
-        runBlocking(given ?: EmptyCoroutineContext) { withTimeout(if (limit == 0) Duration.INFINITE else limit.milliseconds) { work().also { done = it } } }
+        runBlocking(given ?: EmptyCoroutineContext) {
+            withTimeout(if (limit == 0) Duration.INFINITE else limit.milliseconds) { work().also { done = it } }
+        }
     } catch (late: TimeoutCancellationException) {
         done ?: throw SocketTimeoutException("timeout").apply { initCause(late) }
     } catch (closed: CancellationException) {

@@ -46,12 +46,14 @@ internal class SocketTest {
             while (socket.inputStream.available() == 0) Thread.sleep(1)
             assertEquals(100, socket.inputStream.available())
             assertEquals(100, socket.inputStream.read(ByteArray(200)))
-            val reading = thread { assertThrows(IOException::class.java) { socket.inputStream.read() } }
+            var ended: Result<Int>? = null
+            val reading = thread { ended = runCatching { socket.inputStream.read() } }
             while (reading.state == Thread.State.RUNNABLE) Thread.sleep(1)
             // Whoever asks does not wait for whoever reads.
             assertEquals(0, socket.inputStream.available())
             socket.close()
             reading.join()
+            assertTrue(ended?.exceptionOrNull() is IOException, "$ended")
             assertThrows(SocketException::class.java) { socket.inputStream }
         }
     }
