@@ -167,9 +167,10 @@ fn after_a_crash_the_next_process_or_undo_takes_the_endpoint_away() {
             } else {
                 let mut next = Twinpath::start(host, &connect(&target, &[]));
                 let is_next = |it: &twinpath::mptcp::Change| it.alive && it.process == next.id();
-                let swept = || changes().unwrap().iter().all(is_next);
-                until("the next one has it", swept).await;
-                assert!(stand_by(scene));
+                // It has the endpoints one by one.
+                let has_all = || stand_by(scene) && changes().unwrap().iter().all(is_next);
+                until("the next one has it", has_all).await;
+                assert_eq!(changes().unwrap().len(), left.len());
                 assert_eq!(next.ends().await, 0, "{:#?}", next.said());
             }
             assert_eq!(endpoints(), []);
