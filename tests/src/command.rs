@@ -240,8 +240,7 @@ fn readable(binary: &std::path::Path) -> PathBuf {
     COPY.get_or_init(make).1.clone()
 }
 
-/// The binary: what the variable names, else the one beside this test.
-/// The command that is tested.
+/// The command that is tested: what the variable names, else the one beside this test.
 ///
 /// # Panics
 ///

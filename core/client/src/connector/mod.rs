@@ -4,45 +4,37 @@ mod attended;
 mod builder;
 mod change;
 mod doubt;
+mod kernel;
 mod known;
 mod live;
 mod mandate;
 mod paired;
 mod paths;
+mod plain;
 mod platform;
 pub(crate) mod race;
 mod reach;
 #[cfg(feature = "http")]
 mod requests;
+mod session;
 mod spares;
 mod watch;
 
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::net::TcpStream;
-use twinpath_proto::{Role, Session};
-use twinpath_socket::mptcp::mptcp_info;
-use twinpath_socket::{Interface, is_local_scope};
+use twinpath_proto::Role;
+use twinpath_socket::is_local_scope;
 
-use crate::budget::{Budget, BudgetShare};
-use crate::clock;
+use crate::budget::Budget;
 use crate::connection::Connection;
-use crate::driver::{LegStream, Setup};
 use crate::error::ConnectError;
-use crate::kernel::{Choice, Endpoints, Watcher};
+use crate::kernel::{Choice, Endpoints};
 use crate::mode::{Mode, ModeReason};
-use crate::mptcp::Lease;
-use crate::pair::{self, Ways};
-use crate::plain::{self, PlainStream};
 use crate::target::Target;
 
-use attended::Attended;
 use builder::Options;
 use doubt::Doubt;
-use live::{LegSource, Live};
-use paired::Paired;
 use paths::Plan;
 use race::Won;
 use spares::Spares;
@@ -51,10 +43,6 @@ use watch::Watch;
 pub use builder::ConnectorBuilder;
 pub(crate) use live::tune_leg;
 pub use paths::InterfaceSelector;
-
-/// With less than this left, a session on the backup would be closed again by its first frames: it keeps some of
-/// its budget back for control frames.
-const LEAST_BUDGET: u64 = 8 * 1024;
 
 /// What a peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -220,67 +208,6 @@ impl Connector {
         Ok(())
     }
 
-    /// Takes the leases for the backup once the first handshake has left: they take about a millisecond.
-    async fn hold_meanwhile(
-        &self,
-        plan: &Plan,
-        race: impl Future<Output = Result<Won, ConnectError>>,
-    ) -> Result<(Won, Option<Vec<Lease>>), ConnectError> {
-        let backup = plan.path(Role::Backup).and_then(crate::Path::interface);
-        let hold = async {
-            let held = backup.map(|backup| self.endpoints.hold(backup));
-            match held.unwrap_or_else(|| Err("there is no second interface".into())) {
-                Ok(leases) => leases,
-                Err(reason) => {
-                    log::debug!("MPTCP, though {reason}");
-                    Vec::new()
-                }
-            }
-        };
-        // In this order, in one task: the race begins first.
-        let (won, leases) = tokio::join!(biased; race, hold);
-        Ok((won?, Some(leases)))
-    }
-
-    /// Whether to ask the peer for MPTCP: any server, where the kernel has a backup for it, or as the caller wants.
-    fn try_kernel(&self, plan: &mut Plan, target: &Target) -> Result<Option<Choice>, ConnectError> {
-        if !self.options.dialer.binds_sockets() {
-            return Ok(None);
-        }
-        let pinned = self.options.mode == Some(Mode::KernelMptcp);
-        let free = self.options.mode.is_none()
-            && self.options.peer(target) == Peer::Any
-            && plan.mode == Mode::PlainPair;
-        if !pinned && !free {
-            return Ok(None);
-        }
-        let backup = plan.path(Role::Backup).and_then(crate::Path::interface);
-        let choice = if free && self.is_spent() {
-            // The kernel knows of no budget.
-            self.endpoints.clear();
-            Choice::Not("the budget for the backup is spent".into())
-        } else {
-            Choice::of(backup, &self.endpoints, pinned)
-        };
-        match choice {
-            chosen @ (Choice::Kernel(_) | Choice::Soon) => {
-                plan.mode = Mode::KernelMptcp;
-                plan.reason = if pinned {
-                    ModeReason::Pinned
-                } else {
-                    ModeReason::Mptcp
-                };
-                Ok(Some(chosen))
-            }
-            Choice::Not(reason) if pinned => Err(ConnectError::NoMptcp(reason)),
-            Choice::Not(reason) => {
-                log::debug!("no MPTCP: {reason}");
-                plan.reason = ModeReason::NoMptcp(reason);
-                Ok(None)
-            }
-        }
-    }
-
     /// The paths to race, in order. With a spent budget the backup is no way to connect while there is a primary.
     fn racing(&self, plan: &Plan) -> Vec<crate::Path> {
         let spent = self.is_spent() && plan.path(Role::Primary).is_some();
@@ -301,165 +228,6 @@ impl Connector {
             return Plan::system_route(ModeReason::PrivateTarget);
         }
         plan
-    }
-
-    fn over_session(
-        &self,
-        target: Target,
-        plan: Plan,
-        won: Won,
-        known: &[Interface],
-    ) -> Result<Connection, ConnectError> {
-        tune_leg(&won.stream);
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| ConnectError::Random(error.to_string()))?;
-        let role = won.path.role();
-        let (share, rest) = BudgetShare::new(&self.budget, plan.path(Role::Primary).is_none());
-        let now = clock::now();
-        let mut config = self.options.session.clone();
-        config.budget = rest;
-        let mut session = Session::client(config, seed, now);
-        for role in Role::ALL {
-            if plan.path(role).is_none() {
-                session.path_available(role, false, now);
-            }
-        }
-        let leg = session.leg_opened(role, won.stream.rtt(), now);
-        let (mode, reason) = (plan.mode, plan.reason.clone());
-        let infos: Vec<_> = plan
-            .paths()
-            .map(|path| (path.role(), Arc::new(path.info())))
-            .collect();
-        let live = Live::new(
-            Arc::clone(&self.options),
-            target,
-            Arc::clone(&self.watch),
-            plan,
-            (&won.path, &won.stream),
-            known,
-        );
-        if let Some((path, dialing)) = won.other.filter(|(path, _)| race::worth_keeping(path)) {
-            if self.options.is_warm() {
-                live.keep_spare(path.role(), dialing);
-            }
-        }
-        let mut setup = Setup::new(session)
-            .leg(leg, won.stream, Bytes::new())
-            .dialer(Arc::new(LegSource(Arc::clone(&live))))
-            .mode(mode, reason)
-            .budget(share);
-        for (role, info) in infos {
-            setup = setup.path(role, info);
-        }
-        let (connection, handle) = setup.spawn();
-        live.attach(handle.shared());
-        self.watch.add(live, known);
-        Ok(connection)
-    }
-
-    fn over_plain(&self, target: &Target, plan: Plan, won: Won, known: &[Interface]) -> Connection {
-        let role = won.path.role();
-        let infos = plan
-            .paths()
-            .map(|path| (path.role(), Arc::new(path.info())))
-            .collect();
-        // The only path there is has no limit.
-        let limited = plan.path(Role::Primary).is_some();
-        let budget = limited.then(|| self.budget.clone());
-        let (mode, reason) = (plan.mode, plan.reason.clone());
-        if limited && role == Role::Backup && won.raced {
-            // The primary had its chance. It is asked from now on, so that the next ones need not wait for it.
-            self.doubt_primary(target, won.stream.peer_socket());
-        }
-        let shared = Arc::new(plain::Shared::new(mode, reason, role, infos, budget));
-        let stream = PlainStream::new(won.stream, role, shared.tally());
-        self.look_after(target, plan, &stream, &shared, known);
-        Connection::over_stream(stream, shared)
-    }
-
-    /// Has a plain connection looked after as long as it lives.
-    fn look_after(
-        &self,
-        target: &Target,
-        plan: Plan,
-        stream: &Arc<PlainStream>,
-        shared: &Arc<plain::Shared>,
-        known: &[Interface],
-    ) {
-        let paired = Arc::new(Paired::new(self.clone(), target, plan, stream, shared));
-        let ways: Arc<dyn Ways> = Arc::clone(&paired) as _;
-        shared.attach(stream, &ways);
-        shared.keep(Arc::clone(&paired) as _);
-        pair::keep(stream, shared, ways);
-        self.watch.add(paired, known);
-    }
-
-    fn over_kernel(
-        &self,
-        target: &Target,
-        mut plan: Plan,
-        won: Won,
-        leases: Vec<Lease>,
-        known: &[Interface],
-    ) -> Connection {
-        let infos = plan
-            .paths()
-            .map(|path| (path.role(), Arc::new(path.info())))
-            .collect();
-        // The server's answer to the handshake says already whether it knows MPTCP.
-        let is_mptcp = |tcp: &TcpStream| mptcp_info(tcp).is_ok_and(|info| info.is_some());
-        if !matches!(&won.stream, LegStream::Tcp(tcp) if is_mptcp(tcp)) {
-            (plan.mode, plan.reason) = (Mode::PlainPair, ModeReason::FellBack);
-            return self.over_plain(target, plan, won, known);
-        }
-        let role = won.path.role();
-        let (mode, reason) = (plan.mode, plan.reason.clone());
-        let attended = Attended::new(
-            Arc::clone(&self.options),
-            target.clone(),
-            Arc::clone(&self.watch),
-            Arc::clone(&self.endpoints),
-            plan,
-            leases,
-        );
-        let shared = Arc::new(plain::Shared::over_kernel(mode, reason, role, infos));
-        let stream = PlainStream::new(won.stream, role, shared.tally());
-        let watcher = Watcher::new(&stream, role, attended.ends());
-        attended.attach(&shared);
-        shared.keep(Arc::clone(&attended) as _);
-        let (connector, target, weak) = (self.clone(), target.clone(), Arc::downgrade(&stream));
-        shared.on_fall_back(Box::new(move |shared| {
-            if let Some(stream) = weak.upgrade() {
-                connector.look_after_fallen(&target, &stream, shared);
-            }
-        }));
-        shared.watch(watcher);
-        self.watch.add(attended, known);
-        Connection::over_stream(stream, shared)
-    }
-
-    /// Something took MPTCP out of a connection after its handshake: it is plain TCP from now on.
-    fn look_after_fallen(
-        &self,
-        target: &Target,
-        stream: &Arc<PlainStream>,
-        shared: &Arc<plain::Shared>,
-    ) {
-        let Ok(interfaces) = self.watch.interfaces() else {
-            return;
-        };
-        let mut plan = Plan::choose(
-            &self.options,
-            target,
-            &interfaces,
-            &self.watch.mandate(&interfaces),
-            None,
-        );
-        (plan.mode, plan.reason) = (Mode::PlainPair, ModeReason::FellBack);
-        if plan.path(Role::Primary).is_some() {
-            shared.end_exemption(&self.budget);
-        }
-        self.look_after(target, plan, stream, shared, &interfaces);
     }
 }
 

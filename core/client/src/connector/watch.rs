@@ -9,11 +9,13 @@ use twinpath_socket::{
     Cost, Interface, InterfaceError, InterfaceKind, InterfaceWatcher, Mandate, system_mandate_among,
 };
 
-use super::LEAST_BUDGET;
 use crate::budget::Budget;
 
 /// The watcher of interfaces begins so long after the first connection.
 const SETTLING: Duration = Duration::from_millis(30);
+/// With less than this left, a session on the backup would be closed again by its first frames: it keeps some of
+/// its budget back for control frames.
+const LEAST_BUDGET: u64 = 8 * 1024;
 
 /// Something that has to hear of changes while it lives.
 pub(super) trait Watched: Send + Sync {

@@ -6,13 +6,15 @@
 mod sim;
 
 mod adversity;
+mod calm;
 mod credit;
+mod failover;
 mod going_back;
 mod hedging;
 mod joining;
 mod lifetime;
+mod opening;
 mod proving;
-mod scenarios;
 mod silence;
 mod slow_links;
 mod versions;
