@@ -7,45 +7,15 @@ use bytes::Bytes;
 use super::Session;
 use crate::allowance::CONTROL_RESERVE;
 use crate::config::EARLY_LIMIT;
-use crate::error::{Refusal, SessionError, WireError};
+use crate::error::{Refusal, WireError};
 use crate::event::{Event, LegDownReason};
-use crate::leg::{Leg, Phase};
+use crate::leg::Phase;
 use crate::time::Time;
 use crate::types::{LegId, Role, Side};
 use crate::wire::frame::Frame;
 use crate::wire::hello::MAC_LEN;
 use crate::wire::join::{Join, Joined, MAX_JOIN_DATA, StreamState};
-use crate::wire::preamble::{self, Refused};
-
-/// Which counters of JOINs were seen: the last 64 below the highest.
-#[derive(Debug, Default)]
-pub(super) struct ReplayWindow {
-    /// One more than the highest seen.
-    next: u64,
-    seen: u64,
-}
-
-impl ReplayWindow {
-    /// True once per counter; counters that fell out of the window are refused.
-    pub(super) const fn accept(&mut self, counter: u64) -> bool {
-        if counter == u64::MAX {
-            return false;
-        }
-        if counter >= self.next {
-            let shift = counter + 1 - self.next;
-            self.seen = if shift >= 64 { 0 } else { self.seen << shift };
-            self.seen |= 1;
-            self.next = counter + 1;
-            return true;
-        }
-        let age = self.next - 1 - counter;
-        if age >= 64 || self.seen & (1 << age) != 0 {
-            return false;
-        }
-        self.seen |= 1 << age;
-        true
-    }
-}
+use crate::wire::preamble;
 
 /// Why a gateway did not take a leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -306,88 +276,6 @@ impl Session {
         good
     }
 
-    /// Client: REFUSED on a leg that sent HELLO or JOIN.
-    pub(super) fn take_refused(
-        &mut self,
-        leg: LegId,
-        role: Role,
-        whole: &[u8],
-        now: Time,
-    ) -> Result<(), SessionError> {
-        let body = whole.get(preamble::HEADER_LEN..).unwrap_or_default();
-        let refused = Refused::parse(body).map_err(|WireError(why)| SessionError::Protocol(why))?;
-        let code = Refusal::from_wire(refused.code);
-        self.close_leg(leg, true, LegDownReason::Refused);
-        if self.keys.is_none() {
-            if self.legs.iter().any(|leg| leg.phase == Phase::AwaitWelcome) {
-                // Another leg may still get WELCOME: a repeated HELLO can overtake the first one.
-                self.paths[role.index()].back_off(now);
-                return Ok(());
-            }
-            return Err(match code {
-                Refusal::Version => SessionError::VersionMismatch {
-                    min: refused.min_version,
-                    max: refused.max_version,
-                },
-                Refusal::Retry | Refusal::UnknownSession => SessionError::Interrupted {
-                    sent: self.send.end(),
-                },
-                other => SessionError::Refused(other),
-            });
-        }
-        match code {
-            Refusal::UnknownSession => {
-                self.unknown_from[role.index()] = true;
-                let both = self.unknown_from == [true; 2];
-                let none_lives = !self.legs.iter().any(Leg::may_answer);
-                if both || none_lives {
-                    return Err(SessionError::SessionLost {
-                        sent: self.send.end(),
-                        acknowledged: self.send.acked(),
-                    });
-                }
-            }
-            Refusal::Closed => self.take_closed(&refused, whole, now)?,
-            // The next attempt carries a new counter.
-            Refusal::Counter if self.paths[role.index()].may_hurry() => {
-                self.paths[role.index()].reset(now);
-                return Ok(());
-            }
-            _ => {}
-        }
-        self.paths[role.index()].back_off(now);
-        Ok(())
-    }
-
-    /// Client: the gateway says that the session has ended in good order.
-    fn take_closed(
-        &mut self,
-        refused: &Refused,
-        whole: &[u8],
-        now: Time,
-    ) -> Result<(), SessionError> {
-        let signed = &whole[..whole.len() - MAC_LEN.min(whole.len())];
-        let authentic = match (&self.keys, &refused.mac) {
-            (Some(keys), Some(mac)) => keys.join_gateway.verify(&[signed], mac),
-            _ => false,
-        };
-        let Some((read, written)) = refused.offsets.filter(|_| authentic) else {
-            return Ok(());
-        };
-        let all_delivered = self.send.is_finished() && read == self.send.end();
-        if all_delivered
-            && self.recv.is_finished()
-            && self.recv.ack().checked_sub(1) == Some(written)
-        {
-            self.end(Ok(()), now);
-            return Ok(());
-        }
-        Err(SessionError::SessionLost {
-            sent: self.send.end(),
-            acknowledged: read,
-        })
-    }
-
     /// WELCOME comes after two key agreements, which on a busy machine take longer than the path:
     /// where the transport knows the path's time, a PING gives the second sample.
     fn sample_opening(&mut self, id: LegId, opened: Option<Time>, now: Time) {
@@ -441,26 +329,5 @@ impl Session {
         if suspected && role == self.active && self.side == Side::Client {
             self.hedge_ended(role, now);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ReplayWindow;
-
-    #[test]
-    fn a_counter_is_accepted_once_and_two_may_cross() {
-        let mut window = ReplayWindow::default();
-        assert!(window.accept(0));
-        assert!(!window.accept(0));
-        assert!(window.accept(2));
-        assert!(window.accept(1));
-        assert!(!window.accept(1));
-        assert!(window.accept(100));
-        assert!(!window.accept(36));
-        assert!(window.accept(37));
-        assert!(window.accept(u64::MAX - 1));
-        assert!(!window.accept(100));
-        assert!(!window.accept(u64::MAX));
     }
 }

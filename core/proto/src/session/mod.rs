@@ -18,6 +18,8 @@ mod failback;
 mod join;
 mod open;
 mod receive;
+mod refused;
+mod replay;
 mod status;
 mod stream;
 mod switch;
@@ -42,8 +44,8 @@ use crate::types::{JoinAddress, LegId, Role, ServiceType, SessionId, Side, Stand
 
 use dial::PathDial;
 use failback::Failback;
-use join::ReplayWindow;
 use open::Opening;
+use replay::ReplayWindow;
 
 pub use accept::AcceptError;
 pub use join::JoinError;

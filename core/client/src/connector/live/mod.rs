@@ -1,4 +1,6 @@
-//! A session of a connector while it lives: opens its further legs, and tells it what happens to its paths.
+//! A session of a connector while it lives: what it is told of its paths, and what its legs are bound to.
+
+mod legs;
 
 use std::fmt;
 use std::io;
@@ -6,25 +8,24 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use twinpath_proto::{DialError, DialTarget, JoinAddress, PathChange, Role};
-use twinpath_socket::{ConnectOptions, Interface, Mandate, tune};
+use twinpath_socket::{Interface, Mandate};
 
 use super::builder::Options;
 use super::change::{Change, change};
 use super::known::Known;
 use super::paths::Plan;
-use super::race::Runners;
 use super::watch::{Watch, Watched};
 use crate::dialer::{Path, is_beside, is_same_server};
-use crate::driver::{BoxFuture, DialFailure, DialedLeg, LegDialer, LegStream, Shared};
+use crate::driver::{BoxFuture, DialFailure, LegStream, Shared};
 use crate::mode::Mode;
 use crate::target::Target;
 
-/// A leg that takes longer is of no use while bytes wait; the session asks again.
-const DIAL_LIMIT: Duration = Duration::from_secs(5);
-/// The next announced address is tried when the one before has not answered for this long.
-const ANNOUNCED_DELAY: Duration = Duration::from_millis(250);
+pub(super) use legs::LegSource;
+pub(crate) use legs::tune_leg;
+use legs::{first_of, index};
+
 /// The race's second attempt is used for the standby leg if that is asked for within this time.
 const SPARE_AGE: Duration = Duration::from_secs(10);
 
@@ -330,84 +331,5 @@ impl Watched for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.watch.one_left();
-    }
-}
-
-/// What a driver holds of its [`Live`].
-#[derive(Debug)]
-pub(super) struct LegSource(pub(super) Arc<Live>);
-
-impl LegDialer for LegSource {
-    fn dial(&self, role: Role, target: DialTarget) -> BoxFuture<Result<DialedLeg, DialFailure>> {
-        let live = Arc::clone(&self.0);
-        let state = live.lock();
-        let path = state.plan.path(role).filter(|_| !state.suspended).cloned();
-        drop(state);
-        let Some(path) = path else {
-            let source = io::Error::new(
-                io::ErrorKind::NotFound,
-                "no usable interface serves this path",
-            );
-            return Box::pin(async {
-                Err(DialFailure {
-                    kind: DialError::NoPath,
-                    source,
-                })
-            });
-        };
-        let dialing = match (live.take_spare(role), &target) {
-            (Some(spare), DialTarget::Original) => Ok(live.check_spare(spare, &path)),
-            _ => live.dialing(&path, target),
-        };
-        Box::pin(async move {
-            let stream = timeout(DIAL_LIMIT, dialing?).await.unwrap_or_else(|_| {
-                Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "no answer within 5 s",
-                ))
-            })?;
-            tune_leg(&stream);
-            let interfaces = live.watch.interfaces().unwrap_or_default();
-            live.lock().bound[index(role)] = Bound::of(&stream, &path, &interfaces);
-            Ok(DialedLeg::new(stream, Some(Arc::new(path.info()))))
-        })
-    }
-}
-
-/// Has the kernel give a leg's socket up when its path is dead. Not set by the dialer, which opens plain connections as
-/// well: their peers may stop reading for as long as they like.
-pub(crate) fn tune_leg(stream: &LegStream) {
-    if let LegStream::Tcp(tcp) = stream {
-        if let Err(error) = tune(tcp, &ConnectOptions::of_leg()) {
-            log::debug!("a leg could not be tuned: {error}");
-        }
-    }
-}
-
-/// The first of several attempts to get there, each begun a little after the one before.
-async fn first_of(dials: Vec<Dialing>) -> io::Result<LegStream> {
-    let mut waiting = dials.into_iter();
-    let mut running = Runners::default();
-    let mut failure = None;
-    loop {
-        if let Some(dial) = waiting.next() {
-            running.start((), dial);
-        }
-        tokio::select! {
-            biased;
-            finished = running.next() => match finished {
-                Some(((), Ok(stream))) => return Ok(stream),
-                Some(((), Err(error))) => failure = Some(error),
-                None => return Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
-            },
-            () = tokio::time::sleep(ANNOUNCED_DELAY), if waiting.len() > 0 => {}
-        }
-    }
-}
-
-const fn index(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }
