@@ -27,7 +27,8 @@ public struct TwinpathHTTPOptions: Sendable {
     public var tls = TLSOptions()
     /// How long a request may take up to the head of its answer; without limit if `nil`.
     public var timeout: Duration?
-    /// Redirects that are followed at most.
+    /// Redirects that are followed at most. With 0, answers are handed over as they are: those that ask to come back later as
+    /// well, for which the client waits otherwise.
     public var redirects = 10
     /// Whether to ask for compressed answers, which are decompressed.
     public var gzip = true

@@ -61,6 +61,7 @@ final class URLProtocolBesideTests: LabTestCase {
             case "/none": ["HTTP/1.1 204 so\r\n\r\n"]
             case "/known": ["HTTP/1.1 304 so\r\nETag: \"x\"\r\n\r\n"]
             case "/wrong": [answer(500, [], "wrong")]
+            case "/busy": [answer(503, ["Retry-After: 30"], "busy")]
             case "/head": ["HTTP/1.1 200 so\r\nContent-Length: 1234\r\n\r\n"]
             case "/hints": ["HTTP/1.1 103 so\r\nLink: </a>\r\n\r\n", answer(200, [], "late")]
             default: [answer(200, [], "\(seen.method) \(seen.body.count) \(seen.headers["range"] ?? "all")")]
@@ -75,7 +76,7 @@ final class URLProtocolBesideTests: LabTestCase {
         }
         let cases: [(String, (inout URLRequest) -> Void)] = [
             ("zipped", { _ in }), ("open", { _ in }), ("chunks", { _ in }), ("none", { _ in }), ("known", { _ in }),
-            ("wrong", { _ in }), ("hints", { _ in }), ("head", { $0.httpMethod = "HEAD" }),
+            ("wrong", { _ in }), ("busy", { _ in }), ("hints", { _ in }), ("head", { $0.httpMethod = "HEAD" }),
             ("zipped", { $0.setValue("br;q=1.0, gzip;q=0.9", forHTTPHeaderField: "Accept-Encoding") }),
             ("part", { $0.setValue("bytes=1-2", forHTTPHeaderField: "Range") }), ("put", put()),
             ("put", put("Expect", "100-continue")), ("put", put("Transfer-Encoding", "chunked")),
@@ -274,5 +275,66 @@ final class URLProtocolBesideTests: LabTestCase {
             await fulfillment(of: [ended], timeout: 10)
         }
         XCTAssertEqual(server.seen.count, 2)
+    }
+
+    func testADelegateIsToldInOrderAndMayCancelWheneverItIs() async throws {
+        let server = server { seen in
+            switch seen.target {
+            case "/whole": [answer(200, [], "hello")]
+            case "/begun": ["HTTP/1.1 200 so\r\nContent-Length: 5\r\n\r\nhe"]
+            default: []
+            }
+        }
+        for (path, at, expected) in [
+            ("whole", nil, ["response", "data hello", "end 0"]), ("begun", "response", ["response", "end -999"]),
+            ("never", "start", ["end -999"]),
+        ] {
+            let url = try XCTUnwrap(URL(string: server.url + path))
+            for ours in [false, true] {
+                let ended = expectation(description: "it ends")
+                let listener = Listener(cancelling: at) { ended.fulfill() }
+                let configuration = URLSessionConfiguration.ephemeral
+                if ours { configuration.protocolClasses = [TwinpathURLProtocol.self] }
+                let session = URLSession(configuration: configuration, delegate: listener, delegateQueue: nil)
+                let task = session.dataTask(with: url)
+                task.resume()
+                if at == "start" { task.cancel() }
+                await fulfillment(of: [ended], timeout: 10)
+                session.finishTasksAndInvalidate()
+                // The body of what is cancelled may be under way.
+                let told = listener.told.filter { at != "response" || !$0.hasPrefix("data") }
+                XCTAssertEqual(told, expected, "\(at ?? "never") \(ours)")
+            }
+        }
+    }
+}
+
+private final class Listener: NSObject, URLSessionDataDelegate, @unchecked Sendable {
+    private let lock = NSLock()
+    private var words: [String] = []
+    private let cancelling: String?
+    private let atEnd: @Sendable () -> Void
+    var told: [String] { lock.withLock { words } }
+
+    init(cancelling: String?, atEnd: @escaping @Sendable () -> Void) {
+        (self.cancelling, self.atEnd) = (cancelling, atEnd)
+    }
+
+    func urlSession(
+        _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
+        completionHandler: @escaping (URLSession.ResponseDisposition) -> Void
+    ) {
+        lock.withLock { words.append("response") }
+        if cancelling == "response" { dataTask.cancel() }
+        completionHandler(.allow)
+    }
+
+    func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
+        lock.withLock { words.append("data \(String(decoding: data, as: UTF8.self))") }
+    }
+
+    func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
+        lock.withLock { words.append("end \((error as? URLError)?.code.rawValue ?? 0)") }
+        atEnd()
     }
 }
