@@ -117,6 +117,10 @@
                 @unknown default: break
                 }
             }
+            attempt.viabilityUpdateHandler = { [weak self, weak attempt] isViable in
+                // The interface, or the address, is gone, of MPTCP the last one: no need to wait for a timer.
+                if !isViable, let self, let attempt, attempt === connection { lost(.posix(.ENETDOWN)) }
+            }
             attempt.start(queue: Self.queue)
         }
 
@@ -125,10 +129,6 @@
             connection = kept
             for attempt in attempts where attempt !== kept { attempt.forceCancel() }
             attempts = []
-            kept.viabilityUpdateHandler = { [weak self] isViable in
-                // The interface, or the address, is gone, of MPTCP the last one: no need to wait for a timer.
-                if !isViable { self?.lost(.posix(.ENETDOWN)) }
-            }
             kept.requestEstablishmentReport(queue: Self.queue) { [pipe, peer] report in
                 let rtt = report?.handshakes.first?.handshakeRTT
                 pipe.connected(peer: peer, rtt: rtt.map { .seconds($0) })
