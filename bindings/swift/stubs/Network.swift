@@ -28,7 +28,9 @@ public enum NWEndpoint: Sendable {
 
 public struct NWPath: Sendable {
     public enum Status: Sendable { case satisfied, unsatisfied, requiresConnection }
+    public enum UnsatisfiedReason: Sendable { case notAvailable, cellularDenied, wifiDenied, localNetworkDenied }
     public var status: Status { .unsatisfied }
+    public var unsatisfiedReason: UnsatisfiedReason { .notAvailable }
     public var availableInterfaces: [NWInterface] { [] }
     public var isExpensive: Bool { false }
     public var isConstrained: Bool { false }

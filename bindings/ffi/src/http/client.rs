@@ -88,7 +88,8 @@ pub struct HttpOptions {
     /// How long a request may take up to the head of its answer.
     #[uniffi(default = None)]
     pub timeout: Option<Duration>,
-    /// Redirects that are followed at most.
+    /// Redirects that are followed at most. With 0, answers are handed over as they are: those that ask to come back later
+    /// as well.
     #[uniffi(default = None)]
     pub redirects: Option<u32>,
     /// Whether to ask for compressed answers.
@@ -131,6 +132,10 @@ impl HttpClient {
         }
         if let Some(most) = options.redirects {
             builder = builder.redirects(usize::try_from(most).unwrap_or(usize::MAX));
+            if most == 0 {
+                // Whoever asks decides what becomes of an answer.
+                builder = builder.retry_after(Duration::ZERO);
+            }
         }
         if let Some(name) = options.user_agent {
             let name = HeaderValue::try_from(&name).map_err(|_| {

@@ -80,6 +80,10 @@ public final class LegPipe: Sendable {
 
     /// The next bytes have come. If they are none, or more than were asked for, the leg fails.
     public func received(_ bytes: Data) {
+        // No leg is asked for so much, and what is handed over is measured in 31 bits.
+        guard bytes.count <= 1 << 20 else {
+            return failed(.protocolError, "a leg gave \(bytes.count) bytes, and was asked for less")
+        }
         try? core.received(bytes: bytes)
     }
 

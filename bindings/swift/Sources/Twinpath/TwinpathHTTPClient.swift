@@ -27,7 +27,8 @@ public struct TwinpathHTTPOptions: Sendable {
     public var tls = TLSOptions()
     /// How long a request may take up to the head of its answer; without limit if `nil`.
     public var timeout: Duration?
-    /// Redirects that are followed at most.
+    /// Redirects that are followed at most. With 0, answers are handed over as they are: those that ask to come back later as
+    /// well, for which the client waits otherwise.
     public var redirects = 10
     /// Whether to ask for compressed answers, which are decompressed.
     public var gzip = true
@@ -47,15 +48,29 @@ public struct TwinpathHTTPOptions: Sendable {
 /// go on in their middle.
 public final class TwinpathHTTPClient: Sendable {
     private let core: HttpClient
+    private let connector: TwinpathConnector
+    private let options: TwinpathHTTPOptions
+    /// The same without redirects, made when it is first asked for.
+    private let plain = Held<HttpClient>()
 
     public init(_ connector: TwinpathConnector, options: TwinpathHTTPOptions = .init()) throws {
-        core = try translated {
-            guard let trust = options.tls.trust else {
-                return try HttpClient(connector: connector.core, options: options.core())
-            }
-            return try HttpClient.withTrust(
-                connector: connector.core, options: options.core(), trust: CalledTrust(trust))
+        core = try options.client(over: connector)
+        (self.connector, self.options) = (connector, options)
+    }
+
+    /// Redirects that are followed at most.
+    var redirects: Int { options.redirects }
+
+    /// Sends a request, and hands over whatever is answered, a redirect included.
+    func sendOnce(_ request: TwinpathRequest) async throws -> TwinpathResponse {
+        let core = try plain.made {
+            var options = options
+            options.redirects = 0
+            return try options.client(over: connector)
         }
+        let request = try request.core()
+        let answer = try await cancellable { try await core.send(request: request, cancellation: $0) }
+        return try TwinpathResponse(answer)
     }
 
     /// Sends a request and waits for the head of the answer, whatever its status. When the task is cancelled, the server
@@ -73,6 +88,15 @@ public final class TwinpathHTTPClient: Sendable {
 }
 
 extension TwinpathHTTPOptions {
+    fileprivate func client(over connector: TwinpathConnector) throws -> HttpClient {
+        try translated {
+            guard let trust = tls.trust else {
+                return try HttpClient(connector: connector.core, options: core())
+            }
+            return try HttpClient.withTrust(connector: connector.core, options: core(), trust: CalledTrust(trust))
+        }
+    }
+
     fileprivate func core() throws -> HttpOptions {
         guard let redirects = UInt32(exactly: redirects) else {
             throw TwinpathError(.invalidInput, "redirects are not negative")

@@ -10,22 +10,40 @@ import Foundation
 ///
 /// ```swift
 /// TwinpathURLProtocol.client = try TwinpathHTTPClient(TwinpathConnector())
+/// TwinpathURLProtocol.cookies = configuration.httpCookieStorage
 /// configuration.protocolClasses = [TwinpathURLProtocol.self]
 /// ```
 ///
-/// What the system's own loading does is not reached: its cache, cookie storage, credentials, redirect delegates and
-/// background sessions. Redirects and compression are Twinpath's. A body that is a stream is read into memory first, so
-/// that it can be sent again. An upload task whose body the system does not hand over fails, and nothing of it is sent. On Linux
-/// a body comes in one piece, at its end, and upload and download tasks fail.
+/// Of what the system's own loading does, cookies are kept where ``cookies`` says, and compression is taken off, of whatever
+/// kinds a request says that it takes. Redirects are `URLSession`'s to follow, and its delegate is asked; what leads from
+/// `https` to `http` fails. A request fails after its `timeoutInterval` without an answer, or without more of one; while it is
+/// sent, a second is added for each 16 KiB of its body. Not reached are the cache (a request that may only be answered from there fails),
+/// credentials (a 401 is handed over as it is; those in a URL are sent), the timeouts of the configuration, and background
+/// sessions. The name in `User-Agent` is the client's, unless the request brings one.
+///
+/// A body that is a stream is read into memory first, so that it can be sent again. An upload task whose body the system
+/// does not hand over fails, and nothing of it is sent.
+///
+/// On Linux a body comes in one piece, at its end, and upload and download tasks fail. Redirects are followed without asking
+/// the delegate, no more of them than ``TwinpathHTTPOptions/redirects``. Headers of the configuration are not sent, and a 401
+/// comes without its `WWW-Authenticate`, with which Foundation would leave this protocol, or end the app.
 public final class TwinpathURLProtocol: URLProtocol {
     private static let shared = Held<TwinpathHTTPClient>()
+    private static let sharedCookies = Held<Unchecked<HTTPCookieStorage>>()
     private let loading = Held<Task<Void, Never>>()
-    private let telling = Telling()
+    private let teller = Held<Teller>()
 
     /// Makes the requests. While there is none, the system makes them.
     public static var client: TwinpathHTTPClient? {
         get { shared.value }
         set { shared.value = newValue }
+    }
+
+    /// Where the cookies of requests come from, and those of answers go to: as a rule what the configuration has. Without it,
+    /// a request has the cookies that it brings, and those of answers are in their headers.
+    public static var cookies: HTTPCookieStorage? {
+        get { sharedCookies.value?.value }
+        set { sharedCookies.value = newValue.map(Unchecked.init) }
     }
 
     override public class func canInit(with request: URLRequest) -> Bool {
@@ -35,159 +53,60 @@ public final class TwinpathURLProtocol: URLProtocol {
     override public class func canonicalRequest(for request: URLRequest) -> URLRequest { request }
 
     override public func startLoading() {
-        guard let client = Self.client else {
-            return fail(TwinpathError(.closed, "there is no client any more"))
+        if let teller = teller.value {
+            // Foundation for Linux calls it again to go on with what was suspended.
+            return teller.serve()
         }
-        let request: TwinpathRequest
-        do {
-            try checkIsServed()
-            request = try TwinpathRequest(self.request)
-        } catch {
-            return fail(error)
-        }
-        // It is the protocol's own business that it is told from one task only.
+        let teller = Teller(place)
+        self.teller.value = teller
+        // The protocol is left alone until the teller has it called at its place.
         let me = Unchecked(self)
-        loading.value = Task {
-            do {
-                let response = try await client.send(request)
-                me.value.tell(of: response)
-                try await me.value.pass(on: response)
-                me.value.tellOfEnd()
-            } catch {
-                me.value.fail(error)
-            }
+        let load = URLLoading(
+            request: request, client: Self.client, cookies: Self.sharedCookies.value, isServed: isServed, teller: teller
+        ) { word in
+            guard let client = me.value.client else { return }
+            word(me.value, client)
         }
-    }
-
-    /// What would go out without its body, or end the app, is refused.
-    private func checkIsServed() throws {
-        #if canImport(FoundationNetworking)
-            // Foundation for Linux tells a protocol nothing of an upload's body, and traps at the end of a download that is not
-            // its own.
-            let isServed = !(task is URLSessionUploadTask || task is URLSessionDownloadTask)
-        #else
-            let isServed = !(task is URLSessionUploadTask) || request.httpBody != nil || request.httpBodyStream != nil
-        #endif
-        guard isServed else {
-            throw TwinpathError(
-                .unsupported, "the body of this task is not known here: use a data task, with the body in its request")
-        }
+        loading.value = Task { await load.run() }
     }
 
     override public func stopLoading() {
-        telling.end()
+        #if canImport(FoundationNetworking) && !TWINPATH_STUBS
+            // What is only suspended goes on, and tells nothing meanwhile.
+            if task?.state == .suspended { return }
+        #endif
+        teller.value?.end()
         loading.value?.cancel()
     }
 
-    private func tell(of response: TwinpathResponse) {
-        let headers = Dictionary(response.headers.map { ($0.name, $0.value) }) { "\($0), \($1)" }
-        guard let url = URL(string: response.url),
-            let head = HTTPURLResponse(
-                url: url, statusCode: response.status, httpVersion: response.version, headerFields: headers)
-        else {
-            return fail(TwinpathError(.protocolError, "the answer cannot be told to URLSession"))
-        }
-        telling.unlessOver { client?.urlProtocol(self, didReceive: head, cacheStoragePolicy: .notAllowed) }
+    /// Whether nothing would go out without its body, or end the app.
+    private var isServed: Bool {
+        #if canImport(FoundationNetworking) && !TWINPATH_STUBS
+            // Foundation for Linux tells a protocol nothing of an upload's body, and traps at the end of a download that is not
+            // its own.
+            !(task is URLSessionUploadTask || task is URLSessionDownloadTask)
+        #else
+            !(task is URLSessionUploadTask) || request.httpBody != nil || request.httpBodyStream != nil
+        #endif
     }
 
-    #if canImport(FoundationNetworking)
-        // Foundation for Linux keeps only the last piece for those who wait for all of it.
-        private func pass(on response: TwinpathResponse) async throws {
-            let all = try await response.data(limit: .max)
-            telling.unlessOver { client?.urlProtocol(self, didLoad: all) }
-        }
-    #else
-        private func pass(on response: TwinpathResponse) async throws {
-            while let bytes = try await response.read(upTo: 4 * piece) {
-                try Task.checkCancellation()
-                telling.unlessOver { client?.urlProtocol(self, didLoad: bytes) }
+    /// Where the client wants to be called: where loading was started.
+    private var place: Teller.Place {
+        #if canImport(FoundationNetworking) && !TWINPATH_STUBS
+            // A queue that nobody can name, and on which a task that goes on has `startLoading` called.
+            if let task {
+                return { _ in
+                    task.suspend()
+                    task.resume()
+                }
             }
-        }
-    #endif
-
-    private func tellOfEnd() {
-        telling.lastly { client?.urlProtocolDidFinishLoading(self) }
-    }
-
-    private func fail(_ error: any Error) {
-        let told = error is CancellationError ? URLError(.cancelled) : wrapped(error)
-        telling.lastly { client?.urlProtocol(self, didFailWithError: told) }
-    }
-
-    /// As `URLSession`'s callers know errors, with the typed one below.
-    private func wrapped(_ error: any Error) -> any Error {
-        guard let error = error as? TwinpathError else { return error }
-        let code: URLError.Code =
-            switch error.kind {
-            case .nameNotFound: .cannotFindHost
-            case .refused: .cannotConnectToHost
-            case .timedOut: .timedOut
-            case .unreachable, .noInterface: .notConnectedToInternet
-            case .notPermitted: .serverCertificateUntrusted
-            case .invalidInput: .badURL
-            case .unsupported: .unsupportedURL
-            case .protocolError: .badServerResponse
-            default: .networkConnectionLost
-            }
-        var info: [String: Any] = [NSUnderlyingErrorKey: error, NSLocalizedDescriptionKey: error.message]
-        info[NSURLErrorFailingURLErrorKey] = request.url
-        return URLError(code, userInfo: info)
-    }
-}
-
-extension TwinpathRequest {
-    fileprivate init(_ request: URLRequest) throws {
-        self.init(request.httpMethod ?? "GET", request.url?.absoluteString ?? "")
-        headers = (request.allHTTPHeaderFields ?? [:]).map { ($0.key, $0.value) }
-        // Whoever wants no limit says infinity, or the greatest number there is: no duration has so many seconds.
-        timeout = request.timeoutInterval > 0 ? .seconds(min(request.timeoutInterval, century)) : nil
-        if let data = request.httpBody {
-            body = .data(data)
-        } else if let stream = request.httpBodyStream {
-            body = .data(try Data(reading: stream))
-        }
-    }
-}
-
-extension Data {
-    fileprivate init(reading stream: InputStream) throws {
-        self.init()
-        stream.open()
-        defer { stream.close() }
-        var buffer = [UInt8](repeating: 0, count: piece)
-        while true {
-            let size = stream.read(&buffer, maxLength: buffer.count)
-            guard size >= 0 else {
-                throw TwinpathError(.invalidInput, "the body of the request cannot be read")
-            }
-            if size == 0 { return }
-            append(contentsOf: buffer[..<size])
-            try RequestBody.checkIsBounded(self)
-        }
-    }
-}
-
-/// Once loading was stopped, or its end was told, nothing may be told any more.
-private final class Telling: @unchecked Sendable {
-    // Being told may lead to loading being stopped, on the same thread.
-    private let lock = NSRecursiveLock()
-    private var isOver = false
-
-    func end() { lock.withLock { isOver = true } }
-
-    func unlessOver(_ tell: () -> Void) { lock.withLock { if !isOver { tell() } } }
-
-    /// Nothing is told after this.
-    func lastly(_ tell: () -> Void) {
-        unlessOver {
-            isOver = true
-            tell()
-        }
+        #endif
+        return Teller.runLoop()
     }
 }
 
 /// A value that several threads set and get.
-private final class Held<Value: Sendable>: @unchecked Sendable {
+final class Held<Value: Sendable>: @unchecked Sendable {
     private let lock = NSLock()
     private var held: Value?
 
@@ -195,10 +114,20 @@ private final class Held<Value: Sendable>: @unchecked Sendable {
         get { lock.withLock { held } }
         set { lock.withLock { held = newValue } }
     }
+
+    /// The value, made now if there is none.
+    func made(_ make: () throws -> Value) rethrows -> Value {
+        try lock.withLock {
+            if let held { return held }
+            let made = try make()
+            held = made
+            return made
+        }
+    }
 }
 
 /// What Foundation has not marked, and takes from any thread.
-private struct Unchecked<Value>: @unchecked Sendable {
+struct Unchecked<Value>: @unchecked Sendable {
     let value: Value
 
     init(_ value: Value) { self.value = value }

@@ -58,6 +58,7 @@ func firstRequest(_ url: String) async throws -> Data {
 func protectedSession(_ client: TwinpathHTTPClient) -> URLSession {
     TwinpathURLProtocol.client = client
     let configuration = URLSessionConfiguration.default
+    TwinpathURLProtocol.cookies = configuration.httpCookieStorage
     configuration.protocolClasses = [TwinpathURLProtocol.self] + (configuration.protocolClasses ?? [])
     return URLSession(configuration: configuration)
 }
@@ -130,7 +131,7 @@ final class DocumentationTests: LabTestCase {
         let url = "\(Lab.http)file?size=1000&seed=1"
         let data = try await firstRequest(url)
         XCTAssertEqual(sha256(data), Lab.order("hash 1 1000"))
-        defer { TwinpathURLProtocol.client = nil }
+        defer { (TwinpathURLProtocol.client, TwinpathURLProtocol.cookies) = (nil, nil) }
         let session = protectedSession(try TwinpathHTTPClient(TwinpathConnector()))
         let (again, _) = try await session.data(from: try XCTUnwrap(URL(string: url)))
         XCTAssertEqual(again, data)

@@ -132,6 +132,44 @@ final class URLProtocolTests: LabTestCase {
         XCTAssertThrowsError(try result.get())
     }
 
+    func testFiftyTasksAtOnceSurviveTheDeathOfWifi() async throws {
+        let session = try session()
+        for site in [Lab.http, Lab.https] {
+            func url(_ number: Int) throws -> URL {
+                try XCTUnwrap(URL(string: "\(site)file?id=\(number)&size=60000&seed=4"))
+            }
+            let whole = try await session.data(from: url(-1)).0
+            XCTAssertEqual(sha256(whole), Lab.order("hash 4 60000"))
+            let before = Int(Lab.order("cellular payload"))!
+            let tasks = try (0..<50).map { number in
+                let url = try url(number)
+                return Task { try await session.data(from: url).0 }
+            }
+            try await pause(200)
+            Lab.order("wifi blackhole")
+            for task in tasks {
+                let data = try await task.value
+                XCTAssertEqual(data, whole)
+            }
+            XCTAssertGreaterThan(Int(Lab.order("cellular payload"))! - before, 100_000)
+            Lab.order("wifi heal")
+        }
+    }
+
+    func testAnUploadArrivesOnceThoughWifiDiesInItsMiddle() async throws {
+        let session = try session()
+        let size = 4_000_000
+        var put = URLRequest(url: try XCTUnwrap(URL(string: "\(Lab.https)apply?id=dying")))
+        put.httpMethod = "PUT"
+        put.httpBody = pattern(size)
+        let sending = Task { [put] in try await session.data(for: put) }
+        try await pause(250)
+        Lab.order("wifi blackhole")
+        let (answer, _) = try await sending.value
+        XCTAssertEqual(String(decoding: answer, as: UTF8.self), "\(size) bytes")
+        XCTAssertEqual(Lab.order("applied id=dying"), "1")
+    }
+
     func testACancelledTaskOfURLSessionEndsAtOnce() async throws {
         let session = try session()
         let url = try XCTUnwrap(URL(string: "\(Lab.http)file?size=10&head=20000"))

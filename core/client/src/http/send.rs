@@ -60,17 +60,19 @@ pub(super) async fn send(
                 continue;
             }
         }
-        if let Some(next) = redirect(&ask, &answer)? {
+        // Where what is not followed leads is not looked at.
+        let next = match client.options.redirects {
+            0 => None,
+            _ => redirect(&ask, &answer)?,
+        };
+        if let Some(next) = next {
             redirects += 1;
             if redirects > client.options.redirects {
-                if client.options.redirects > 0 {
-                    return Err(Error::TooManyRedirects(client.options.redirects));
-                }
-            } else {
-                report.tell(&RequestEvent::Redirected);
-                ask = next;
-                continue;
+                return Err(Error::TooManyRedirects(client.options.redirects));
             }
+            report.tell(&RequestEvent::Redirected);
+            ask = next;
+            continue;
         }
         let head = answer.head.clone();
         let url = ask.url.clone();

@@ -193,6 +193,11 @@ fn redirects_and_requests_to_come_back_later_are_followed() {
             matches!(circle, Err(Error::TooManyRedirects(10))),
             "{circle:?}"
         );
+        // Of one that is not followed it does not matter where it leads.
+        let unmoved = scene.builder(scene.connector(Standby::Cold)).redirects(0);
+        let open = scene.url(true, &format!("redirect?to={}", scene.url(false, "file")));
+        let response = soon("the redirect", unmoved.build().get(&open).send()).await;
+        assert_eq!(response.unwrap().status(), 302);
 
         let began = Instant::now();
         let url = scene.url(true, "status?code=503&after=1");

@@ -32,7 +32,9 @@
     final class NetworkLeg: PlatformLeg, @unchecked Sendable {
         private static let queue = DispatchQueue(label: "org.twinpath.legs")
         private let pipe: LegPipe
-        /// On the queue, as what follows.
+        /// On the queue, as what follows: the attempts by their addresses, and the one that was kept.
+        private var attempts: [NWConnection] = []
+        private var dial = LegDial(addresses: 0)
         private var connection: NWConnection?
         private var isClosed = false
 
@@ -59,37 +61,77 @@
             }
         }
 
-        private func open(_ target: LegTarget, by way: (NWParameters) -> Void) {
-            let options = NWProtocolTCP.Options()
-            options.noDelay = true
-            let parameters = NWParameters(tls: nil, tcp: options)
-            // Whether something may be spent is the library's to say.
-            parameters.prohibitExpensivePaths = false
-            parameters.prohibitConstrainedPaths = false
-            way(parameters)
-            let host = NWEndpoint.Host(target.addresses.first ?? target.host)
-            let port = NWEndpoint.Port(rawValue: target.port) ?? .any
-            let connection = NWConnection(host: host, port: port, using: parameters)
-            self.connection = connection
-            connection.stateUpdateHandler = { [weak self] in self?.changed(to: $0) }
-            connection.viabilityUpdateHandler = { [weak self] isViable in
-                // The interface, or the address, is gone, of MPTCP the last one: no need to wait for a timer.
-                if !isViable { self?.lost(.posix(.ENETDOWN)) }
+        /// Of a name the system tries all addresses by itself, as `LegDial` does with those that are given.
+        private func open(_ target: LegTarget, by way: @escaping @Sendable (NWParameters) -> Void) {
+            let hosts = target.addresses.isEmpty ? [target.host] : target.addresses
+            dial = LegDial(addresses: hosts.count)
+            follow(dial.begin()) { number in
+                let options = NWProtocolTCP.Options()
+                options.noDelay = true
+                let parameters = NWParameters(tls: nil, tcp: options)
+                // Whether something may be spent is the library's to say.
+                parameters.prohibitExpensivePaths = false
+                parameters.prohibitConstrainedPaths = false
+                way(parameters)
+                let port = NWEndpoint.Port(rawValue: target.port) ?? .any
+                return NWConnection(host: NWEndpoint.Host(hosts[number]), port: port, using: parameters)
             }
-            connection.start(queue: Self.queue)
         }
 
-        private func changed(to state: NWConnection.State) {
-            switch state {
-            case .ready:
-                connection?.requestEstablishmentReport(queue: Self.queue) { [pipe, peer] report in
-                    let rtt = report?.handshakes.first?.handshakeRTT
-                    pipe.connected(peer: peer, rtt: rtt.map { .seconds($0) })
+        private func follow(_ steps: [LegDial.Step], _ connect: @escaping @Sendable (Int) -> NWConnection) {
+            for step in steps {
+                guard !isClosed else { return }
+                switch step {
+                case .begin(let number): start(connect(number), number, connect)
+                case .askLater(let begun):
+                    Self.queue.asyncAfter(deadline: .now() + (LegDial.stagger / .seconds(1))) { [weak self] in
+                        guard let self, !isClosed else { return }
+                        follow(dial.later(than: begun), connect)
+                    }
+                case .keep(let number): keep(number)
+                case .fail(let setback):
+                    attempts.forEach { $0.forceCancel() }
+                    pipe.failed(setback.kind, setback.message, osCode: setback.osCode)
                 }
-            // It would wait for a better network, which is the library's to choose.
-            case .waiting(let error), .failed(let error): lost(error)
-            case .setup, .preparing, .cancelled: break
-            @unknown default: break
+            }
+        }
+
+        private func start(_ attempt: NWConnection, _ number: Int, _ connect: @escaping @Sendable (Int) -> NWConnection) {
+            attempts.append(attempt)
+            attempt.stateUpdateHandler = { [weak self, weak attempt] state in
+                guard let self, let attempt, !isClosed else { return }
+                if attempt === connection {
+                    // What was ready does not wait for another network: to choose one is the library's.
+                    if case .waiting(let error) = state { lost(error) }
+                    if case .failed(let error) = state { lost(error) }
+                    return
+                }
+                switch state {
+                case .ready: follow(dial.isReady(number), connect)
+                case .preparing: dial.goesOn(number)
+                case .waiting(let error):
+                    let network = LegDial.Network(attempt.currentPath)
+                    follow(dial.waits(number, DialSetback(error), over: network), connect)
+                case .failed(let error): follow(dial.failed(number, DialSetback(error)), connect)
+                case .setup, .cancelled: break
+                @unknown default: break
+                }
+            }
+            attempt.viabilityUpdateHandler = { [weak self, weak attempt] isViable in
+                // The interface, or the address, is gone, of MPTCP the last one: no need to wait for a timer.
+                if !isViable, let self, let attempt, attempt === connection { lost(.posix(.ENETDOWN)) }
+            }
+            attempt.start(queue: Self.queue)
+        }
+
+        private func keep(_ number: Int) {
+            let kept = attempts[number]
+            connection = kept
+            for attempt in attempts where attempt !== kept { attempt.forceCancel() }
+            attempts = []
+            kept.requestEstablishmentReport(queue: Self.queue) { [pipe, peer] report in
+                let rtt = report?.handshakes.first?.handshakeRTT
+                pipe.connected(peer: peer, rtt: rtt.map { .seconds($0) })
             }
         }
 
@@ -99,11 +141,8 @@
         }
 
         private func lost(_ error: NWError) {
-            switch error {
-            case .posix(let code): pipe.failed(.other, "\(error)", osCode: code.rawValue)
-            case .dns: pipe.failed(.nameNotFound, "\(error)")
-            default: pipe.failed(.other, "\(error)")
-            }
+            let setback = DialSetback(error)
+            pipe.failed(setback.kind, setback.message, osCode: setback.osCode)
         }
 
         func send(_ bytes: Data) {
@@ -135,18 +174,10 @@
         func close(aborted: Bool) {
             Self.queue.async { [self] in
                 isClosed = true
+                attempts.forEach { $0.forceCancel() }
+                attempts = []
                 if aborted { connection?.forceCancel() } else { connection?.cancel() }
                 connection = nil
-            }
-        }
-    }
-
-    extension NWParameters.MultipathServiceType {
-        fileprivate init(_ service: ServiceType) {
-            switch service {
-            case .handover: self = .handover
-            case .interactive: self = .interactive
-            case .aggregate: self = .aggregate
             }
         }
     }

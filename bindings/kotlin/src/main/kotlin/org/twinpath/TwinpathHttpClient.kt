@@ -46,7 +46,10 @@ public class TwinpathHttpOptions {
     /** How long a request may take up to the head of its answer; without limit if `null`. */
     public var timeout: Duration? = null
 
-    /** Redirects that are followed at most. */
+    /**
+     * Redirects that are followed at most. With 0, answers are handed over as they are: those that ask to come back later as
+     * well, for which the client waits otherwise.
+     */
     public var redirects: Int = 10
 
     /** Whether to ask for compressed answers, which are decompressed. */
