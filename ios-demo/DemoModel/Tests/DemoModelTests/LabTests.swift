@@ -133,6 +133,9 @@ final class LabTests: XCTestCase, @unchecked Sendable {
             XCTAssertEqual(log.matches(of: /: ended. Failovers: 0/).count, 2, log)
             XCTAssertFalse(log.contains(Lab.host), log)
         }
+        // What was awaited is let go of a moment after its end.
+        let patience = ContinuousClock.now + .seconds(10)
+        while gone != nil, .now < patience { try await Task.sleep(for: .milliseconds(5)) }
         XCTAssertNil(gone)
         while Lab.sockets > before { try await Task.sleep(for: .milliseconds(5)) }
     }
