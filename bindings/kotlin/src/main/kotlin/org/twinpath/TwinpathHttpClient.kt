@@ -2,7 +2,6 @@ package org.twinpath
 
 import java.io.Closeable
 import kotlin.time.Duration
-import kotlin.time.toJavaDuration
 import org.twinpath.ffi.Connector
 import org.twinpath.ffi.HttpClient
 import org.twinpath.ffi.HttpOptions
@@ -46,7 +45,7 @@ public class TwinpathHttpOptions {
     /** How long a request may take up to the head of its answer; without limit if `null`. */
     public var timeout: Duration? = null
 
-    /** Redirects that are followed at most. */
+    /** Redirects that are followed at most; one that leads to where HTTP does not is an answer. */
     public var redirects: Int = 10
 
     /** Whether to ask for compressed answers, which are decompressed. */
@@ -68,13 +67,13 @@ public class TwinpathHttpOptions {
         require(redirects >= 0) { "redirects are not negative" }
         return HttpOptions(
             tls.asFfi(),
-            timeout?.toJavaDuration(),
+            timeout?.asFfi("timeout"),
             redirects.toUInt(),
             gzip,
             userAgent,
             connectTo,
             proxy,
-            hedgeAfter?.toJavaDuration(),
+            hedgeAfter?.asFfi("hedgeAfter"),
         )
     }
 }
