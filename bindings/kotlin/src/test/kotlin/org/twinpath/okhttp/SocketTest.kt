@@ -75,15 +75,18 @@ internal class SocketTest {
     }
 
     @Test
-    fun `what a socket is asked for opens none of the system`() = inLab {
-        socket().use { socket ->
+    fun `what a socket is asked for opens none of the system`() {
+        connector().use { connector ->
             val before = openSockets()
+            // One that is not connected: no leg of it comes meanwhile.
+            val socket = TwinpathSocketFactory(connector).createSocket()
             val asked = listOf(socket.sendBufferSize, socket.receiveBufferSize, socket.trafficClass, socket.soLinger)
             assertEquals(4, asked.size)
             assertTrue(!socket.reuseAddress && !socket.oobInline && !socket.keepAlive && socket.tcpNoDelay)
             assertThrows(SocketException::class.java) { socket.sendUrgentData(1) }
             assertThrows(SocketException::class.java) { socket.bind(null) }
-            assertEquals(before, openSockets())
+            // What other tests had may be going meanwhile.
+            assertTrue(openSockets() <= before)
         }
     }
 
