@@ -122,12 +122,10 @@ unsafe extern "C" fn twinpath_try_write(number: u64, address: u64, length: u32) 
 }
 
 /// Names whom to tell that a wait is over, with its ticket. It is told on any thread, and does not wait itself. The first one
-/// that is named stays.
+/// that is named stays, and has 1; all others have 0, and must not go on: what else is called belongs to the first as well.
 #[unsafe(no_mangle)]
-extern "C" fn twinpath_tell_by(tell: Option<Tell>) {
-    if let Some(tell) = tell {
-        TELL.get_or_init(|| tell);
-    }
+extern "C" fn twinpath_tell_by(tell: Option<Tell>) -> i32 {
+    tell.is_some_and(|tell| TELL.set(tell).is_ok()).into()
 }
 
 /// Has the ticket told once a read may give something else than it did, and gives 1. 0: it may already, and nothing is told.

@@ -181,7 +181,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How many redirects to follow; 0 hands them over as they are. Default: 10.
+    /// How many redirects to follow; 0 hands them over as they are, and so are those to what is no URL of HTTP. Default: 10.
     pub const fn redirects(mut self, most: usize) -> Self {
         self.options.redirects = most;
         self

@@ -236,11 +236,11 @@ fn next_request(ask: &Ask, status: StatusCode, headers: &HeaderMap) -> Result<Op
         // The caller gets the redirect itself.
         return Ok(None);
     }
-    let joined = ask.url.join(location).map_err(|error| Error::InvalidUrl {
-        url: location.to_owned(),
-        why: error.to_string(),
-    })?;
-    let mut url = origin::parse(joined.as_str())?;
+    let joined = ask.url.join(location).ok();
+    let Some(mut url) = joined.and_then(|url| origin::parse(url.as_str()).ok()) else {
+        // So does the caller if it leads to where HTTP does not.
+        return Ok(None);
+    };
     if url.fragment().is_none() {
         url.set_fragment(ask.url.fragment());
     }
@@ -331,10 +331,19 @@ mod tests {
             next(&from, 302, "http://a.example/"),
             Err(Error::InsecureRedirect(_))
         ));
-        assert!(matches!(
-            next(&from, 302, "ftp://a.example/"),
-            Err(Error::InvalidUrl { .. })
-        ));
+    }
+
+    #[test]
+    fn a_redirect_to_where_http_does_not_lead_is_handed_over() {
+        let from = ask(Method::GET, "https://a.example/x");
+        for nowhere in [
+            "ftp://a.example/",
+            "http://[bad",
+            "mailto:a@b.example",
+            "http://a:99999/",
+        ] {
+            assert!(next(&from, 302, nowhere).unwrap().is_none(), "{nowhere}");
+        }
     }
 
     #[test]

@@ -33,7 +33,4 @@ internal object CallbackThreads {
 
     /** Sees to it for one that has not been called yet. */
     fun stay(called: Callback) = Native.setCallbackThreadInitializer(called, staying)
-
-    /** Sees to it that this is done. */
-    fun keep() = Unit
 }

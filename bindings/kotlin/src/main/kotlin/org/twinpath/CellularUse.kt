@@ -2,7 +2,10 @@ package org.twinpath
 
 import org.twinpath.ffi.CellularUse as FfiCellularUse
 
-/** Told when legs over cellular begin and end, so that the network is asked for no longer than that. */
+/**
+ * Told when legs over cellular begin and end, so that the network is asked for no longer than that. Whoever is told asks no
+ * connection for anything meanwhile: the library is in the middle of one's affairs.
+ */
 public interface CellularUse {
     /** One more leg is being opened over cellular. Called on a thread of the library: it has to return at once. */
     public fun begin()
@@ -12,7 +15,7 @@ public interface CellularUse {
 }
 
 internal class CalledUse(private val use: CellularUse) : FfiCellularUse {
-    override fun begin() = use.begin()
+    override fun begin() = answered { use.begin() }
 
-    override fun end() = use.end()
+    override fun end() = answered { use.end() }
 }

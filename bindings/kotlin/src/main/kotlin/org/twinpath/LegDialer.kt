@@ -3,7 +3,8 @@ package org.twinpath
 import java.net.InetAddress
 import java.nio.ByteBuffer
 import kotlin.time.Duration
-import kotlin.time.toJavaDuration
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.asExecutor
 import org.twinpath.ffi.Failure
 import org.twinpath.ffi.Kind
 import org.twinpath.ffi.LegDialer as FfiLegDialer
@@ -40,7 +41,10 @@ public data class LegTarget(
     val addresses: List<InetAddress>,
 )
 
-/** A leg that a [LegDialer] opens. Its calls come one at a time, on the library's thread, and have to return at once. */
+/**
+ * A leg that a [LegDialer] opens. Its calls come one at a time, on the library's thread but for the last, and have to return at
+ * once: all connections wait for them.
+ */
 public interface PlatformLeg {
     /** Sends [bytes] after all that came before. [LegPipe.sent] tells when they are taken. */
     public fun send(bytes: ByteArray)
@@ -52,7 +56,7 @@ public interface PlatformLeg {
     public fun finish()
 
     /**
-     * Gives the leg up, at any time: the last call. What was sent still leaves, unless it is [aborted]; then the peer is told
+     * Gives the leg up, at any time: the last call, on a thread where it may wait. What was sent still leaves, unless it is [aborted]; then the peer is told
      * by a reset, where there is such a thing.
      */
     public fun close(aborted: Boolean)
@@ -65,11 +69,12 @@ public interface PlatformLeg {
 public class LegPipe internal constructor(private val ffi: FfiLegPipe) {
     /** The leg is open. Without [peer], a further leg may reach another server of the same name. */
     public fun connected(peer: InetAddress?, rtt: Duration?) {
-        tell { connected(LegFacts(peer?.hostAddress, rtt?.toJavaDuration())) }
+        tell { connected(LegFacts(peer?.hostAddress, rtt?.asFfi("rtt"))) }
     }
 
     /** So many more bytes are taken. */
     public fun sent(bytes: Int) {
+        require(bytes >= 0) { "what was sent is not negative" }
         tell { sent(bytes.toUInt()) }
     }
 
@@ -102,6 +107,14 @@ public class LegPipe internal constructor(private val ffi: FfiLegPipe) {
     }
 }
 
+/** Tells the library of whatever is thrown. It would take a call that ends in an [Error] for one that went well. */
+internal inline fun <T> answered(call: () -> T): T =
+    try {
+        call()
+    } catch (thrown: Throwable) {
+        throw Failure.Failed(Kind.OTHER, "$thrown", null, null)
+    }
+
 /** A dialer as the library calls it. */
 internal class CalledDialer(private val dialer: LegDialer) : FfiLegDialer {
     override fun dial(target: FfiLegTarget, pipe: FfiLegPipe): FfiPlatformLeg {
@@ -117,8 +130,8 @@ internal class CalledDialer(private val dialer: LegDialer) : FfiLegDialer {
         )
         val told = LegPipe(pipe)
         try {
-            return CalledLeg(dialer.dial(asked, told), told)
-        } catch (failed: Exception) {
+            return CalledLeg(answered { dialer.dial(asked, told) }, told)
+        } catch (failed: Failure) {
             told.release()
             throw failed
         }
@@ -129,16 +142,22 @@ internal class CalledDialer(private val dialer: LegDialer) : FfiLegDialer {
         throw Failure.Failed(Kind.UNSUPPORTED, "there is no MPTCP of the platform's here", null, null)
 }
 
+/** Where what may wait is called. */
+private val elsewhere = Dispatchers.IO.asExecutor()
+
 private class CalledLeg(private val leg: PlatformLeg, private val pipe: LegPipe) : FfiPlatformLeg {
-    override fun send(bytes: ByteArray) = leg.send(bytes)
+    override fun send(bytes: ByteArray) = answered { leg.send(bytes) }
 
-    override fun receive(max: UInt) = leg.receive(max.toInt())
+    override fun receive(max: UInt) = answered { leg.receive(max.toInt()) }
 
-    override fun finish() = leg.finish()
+    override fun finish() = answered { leg.finish() }
 
-    override fun close(aborted: Boolean) {
+    /** The library is in the middle of the connection's affairs: it would wait for whoever asks the connection for something. */
+    override fun close(aborted: Boolean) = elsewhere.execute {
         try {
             leg.close(aborted)
+        } catch (_: Throwable) {
+            // Nobody wants to know: the leg is given up.
         } finally {
             pipe.release()
         }

@@ -27,9 +27,9 @@ public class TwinpathConnector(options: TwinpathOptions.() -> Unit = {}) : Close
     internal val serverTrust: ServerTrust?
 
     init {
+        Waiting.begin()
         val chosen = TwinpathOptions().apply(options)
         serverTrust = chosen.serverTrust
-        CallbackThreads.keep()
         ffi = translated { Connector(chosen.asFfi(), chosen.hooks()) }
     }
 

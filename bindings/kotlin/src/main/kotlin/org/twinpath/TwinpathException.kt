@@ -1,6 +1,7 @@
 package org.twinpath
 
 import java.io.IOException
+import java.nio.charset.CharacterCodingException
 import kotlinx.coroutines.CancellationException
 import org.twinpath.ffi.Failure
 import org.twinpath.ffi.InternalException
@@ -87,6 +88,8 @@ internal inline fun <T> translated(call: () -> T): T =
         throw cancelled
     } catch (gone: IllegalStateException) {
         throw TwinpathException(ErrorKind.CLOSED, "it is closed", cause = gone)
+    } catch (text: CharacterCodingException) {
+        throw TwinpathException(ErrorKind.INVALID_INPUT, "half a character (a lone surrogate) is no text", cause = text)
     } catch (bug: InternalException) {
         throw TwinpathException(ErrorKind.OTHER, "the library failed: ${bug.message}", cause = bug)
     }

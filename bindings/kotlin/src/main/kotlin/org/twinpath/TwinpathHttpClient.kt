@@ -2,7 +2,6 @@ package org.twinpath
 
 import java.io.Closeable
 import kotlin.time.Duration
-import kotlin.time.toJavaDuration
 import org.twinpath.ffi.Connector
 import org.twinpath.ffi.HttpClient
 import org.twinpath.ffi.HttpOptions
@@ -47,8 +46,8 @@ public class TwinpathHttpOptions {
     public var timeout: Duration? = null
 
     /**
-     * Redirects that are followed at most. With 0, answers are handed over as they are: those that ask to come back later as
-     * well, for which the client waits otherwise.
+     * Redirects that are followed at most; one that leads to where HTTP does not is an answer. With 0, answers are handed over
+     * as they are: those that ask to come back later as well, for which the client waits otherwise.
      */
     public var redirects: Int = 10
 
@@ -71,13 +70,13 @@ public class TwinpathHttpOptions {
         require(redirects >= 0) { "redirects are not negative" }
         return HttpOptions(
             tls.asFfi(),
-            timeout?.toJavaDuration(),
+            timeout?.asFfi("timeout"),
             redirects.toUInt(),
             gzip,
             userAgent,
             connectTo,
             proxy,
-            hedgeAfter?.toJavaDuration(),
+            hedgeAfter?.asFfi("hedgeAfter"),
         )
     }
 }

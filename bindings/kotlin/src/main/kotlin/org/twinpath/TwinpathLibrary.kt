@@ -22,7 +22,7 @@ public enum class LogLevel {
 /** The library itself. */
 public object TwinpathLibrary {
     /** Its version. */
-    public val version: String get() = version()
+    public val version: String get() = called { version() }
 
     /**
      * Hands the lines of the library's log to [sink], on a thread of its own and one after the other; to nobody if it is
@@ -35,7 +35,7 @@ public object TwinpathLibrary {
                     it(LogLevel.valueOf(level.name), module, line)
             }
         }
-        translated { setLogSink(forward, FfiLogLevel.valueOf(level.name)) }
+        called { setLogSink(forward, FfiLogLevel.valueOf(level.name)) }
     }
 
     /**
@@ -43,12 +43,12 @@ public object TwinpathLibrary {
      * platforms that tell an app more than a library: connections go on over what has come, and leave what is gone.
      */
     public fun setNetworks(networks: List<TwinpathNetwork>?) {
-        translated { org.twinpath.ffi.setNetworks(networks?.map { it.asFfi() }) }
+        called { org.twinpath.ffi.setNetworks(networks?.map { it.asFfi() }) }
     }
 
     /** Says whether the device mandates a proxy for all traffic: then connections take the system's route. */
     public fun setProxyMandated(isMandated: Boolean) {
-        translated { org.twinpath.ffi.setProxyMandated(isMandated) }
+        called { org.twinpath.ffi.setProxyMandated(isMandated) }
     }
 
     /**
@@ -60,6 +60,11 @@ public object TwinpathLibrary {
      */
     public suspend fun diagnose(host: String, port: Int, interfaces: List<String> = emptyList()): String {
         val target = target(host, port)
-        return offTheLibrary { translated { org.twinpath.ffi.diagnose(target, interfaces, null) } }
+        return offTheLibrary { called { org.twinpath.ffi.diagnose(target, interfaces, null) } }
+    }
+
+    private inline fun <T> called(call: () -> T): T {
+        Waiting.begin()
+        return translated(call)
     }
 }

@@ -94,8 +94,8 @@ public class TwinpathOptions {
             primary = primary.map { it.asFfi() },
             backup = backup.map { it.asFfi() },
             respectMandates = respectMandates,
-            connectTimeout = connectTimeout?.toJavaDuration(),
-            timeToLive = timeToLive?.toJavaDuration(),
+            connectTimeout = connectTimeout?.asFfi("connectTimeout"),
+            timeToLive = timeToLive?.asFfi("timeToLive"),
         )
 }
 
@@ -106,6 +106,12 @@ internal fun TwinpathOptions.hooks(): Hooks =
         // What is closed must not be handed to the library, which would look for it where it was.
         injected?.ffi?.callWithHandle { FfiFaultInjection(UniffiWithHandle, it) },
     )
+
+/** As the library has it, which knows of no time that is negative. */
+internal fun Duration.asFfi(what: String): java.time.Duration {
+    require(!isNegative()) { "$what is not negative, as $this is" }
+    return toJavaDuration()
+}
 
 private fun Peer.asFfi() = org.twinpath.ffi.Peer.valueOf(name)
 

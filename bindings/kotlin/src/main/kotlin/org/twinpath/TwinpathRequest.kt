@@ -2,7 +2,6 @@ package org.twinpath
 
 import java.io.File
 import kotlin.time.Duration
-import kotlin.time.toJavaDuration
 import org.twinpath.ffi.Header as FfiHeader
 import org.twinpath.ffi.Payload
 import org.twinpath.ffi.Request
@@ -54,6 +53,6 @@ public class TwinpathRequest(
             },
             idempotencyKey,
             repeatable,
-            timeout?.toJavaDuration(),
+            timeout?.asFfi("timeout"),
         )
 }

@@ -22,9 +22,24 @@ internal object Waiting {
         override fun callback(ticket: Long) = over(ticket)
     }
 
+    private val isFirst: Boolean
+
     init {
         CallbackThreads.stay(tell)
-        LentCalls.twinpath_tell_by(tell)
+        isFirst = LentCalls.twinpath_tell_by(tell) != 0
+    }
+
+    /**
+     * Sees to it that the library calls here, before it is called. What it calls there is but once in a process: with the classes of
+     * a second class loader it would call those of the wrong one.
+     */
+    fun begin() {
+        if (!isFirst) {
+            throw TwinpathException(
+                ErrorKind.UNSUPPORTED,
+                "another class loader of this process has Twinpath already: have it loaded once, by a loader that both share",
+            )
+        }
     }
 
     suspend fun untilReadable(number: Long) = offTheLibrary {
@@ -103,7 +118,7 @@ internal object LentCalls {
     external fun twinpath_try_write(number: Long, address: Long, length: Int): Int
 
     @JvmStatic
-    external fun twinpath_tell_by(tell: Tell)
+    external fun twinpath_tell_by(tell: Tell): Int
 
     @JvmStatic
     external fun twinpath_when_readable(number: Long, ticket: Long): Int

@@ -2,7 +2,9 @@ package org.twinpath
 
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
+import kotlin.time.Duration.Companion.nanoseconds
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNotNull
 import org.junit.jupiter.api.Assertions.assertThrows
@@ -51,6 +53,33 @@ internal class ErrorsTest {
         val faults = FaultInjection().apply { close() }
         val failure = assertThrows(TwinpathException::class.java) { TwinpathConnector { inject(faults) } }
         assertEquals(ErrorKind.CLOSED, failure.kind)
+    }
+
+    @Test
+    fun `what is negative is refused by its name`() {
+        fun refused(name: String, call: () -> Unit) {
+            val refusal = assertThrows(IllegalArgumentException::class.java) { call() }
+            assertTrue(name in refusal.message.orEmpty(), "$refusal")
+        }
+        for (negative in listOf((-1).nanoseconds, (-1).milliseconds, -Duration.INFINITE)) {
+            refused("connectTimeout") { TwinpathConnector { connectTimeout = negative } }
+            refused("timeToLive") { TwinpathConnector { timeToLive = negative } }
+            anyServer().use { connector ->
+                refused("timeout") { TwinpathHttpClient(connector) { timeout = negative } }
+                refused("hedgeAfter") { TwinpathHttpClient(connector) { hedgeAfter = negative } }
+                val request = TwinpathRequest("GET", "http://192.0.2.1/", timeout = negative)
+                TwinpathHttpClient(connector).use { refused("timeout") { runBlocking { it.send(request) } } }
+            }
+        }
+    }
+
+    @Test
+    fun `half a character is refused in words`() {
+        val host = "\uD83D.example"
+        assertEquals(
+            ErrorKind.INVALID_INPUT,
+            assertThrows(TwinpathException::class.java) { runBlocking { anyServer().use { it.connect(host, 443) } } }.kind,
+        )
     }
 
     @Test

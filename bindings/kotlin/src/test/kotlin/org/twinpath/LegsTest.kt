@@ -4,9 +4,13 @@ import java.net.InetAddress
 import java.nio.ByteBuffer
 import java.util.concurrent.ConcurrentLinkedQueue
 import java.util.concurrent.atomic.AtomicInteger
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
+import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
@@ -46,6 +50,57 @@ internal class LegsTest {
         assertEquals(ErrorKind.UNREACHABLE to ENETUNREACH, unreachable.kind to unreachable.osCode)
         val thrown = failing { throw IllegalArgumentException("not today") }
         assertTrue("not today" in thrown.message.orEmpty(), "$thrown")
+        // As `TODO()` throws one.
+        val error = failing { throw NotImplementedError("not yet") }
+        assertTrue("not yet" in error.message.orEmpty(), "$error")
+    }
+
+    @Test
+    fun `a leg that is closed may ask its connection`() = inLab {
+        val asked = CompletableDeferred<Long>()
+        val current = CompletableDeferred<TwinpathConnection>()
+        val connector = connector {
+            dialer = LegDialer { target, pipe ->
+                val leg = PosixDialer.dial(target, pipe)
+                object : PlatformLeg by leg {
+                    override fun close(aborted: Boolean) {
+                        leg.close(aborted)
+                        runBlocking { asked.complete(current.await().stats.written) }
+                    }
+                }
+            }
+        }
+        connector.use { it.toGateway() }.use { connection ->
+            current.complete(connection)
+            connection.write("hello".toByteArray())
+            connection.readExactly(5)
+            // Resets are told while the connection is at work.
+            Lab.order("wifi reset")
+            while (!asked.isCompleted) {
+                connection.write("hello".toByteArray())
+                connection.readExactly(5)
+            }
+            assertTrue(asked.await() >= 5)
+        }
+    }
+
+    @Test
+    fun `fewer bytes than none cannot be sent`() = inLab {
+        val told = CompletableDeferred<LegPipe>()
+        val failure = failure {
+            connector {
+                dialer = LegDialer { _, pipe ->
+                    told.complete(pipe)
+                    assertThrows(IllegalArgumentException::class.java) { pipe.sent(-1) }
+                    assertThrows(IllegalArgumentException::class.java) { pipe.connected(null, (-1).seconds) }
+                    pipe.failed(ErrorKind.REFUSED, "enough")
+                    Idle()
+                }
+            }.use { it.toGateway() }
+        }
+        assertEquals(ErrorKind.REFUSED, failure.kind, "$failure")
+        // What is told too late is ignored.
+        told.await().sent(1)
     }
 
     @Test

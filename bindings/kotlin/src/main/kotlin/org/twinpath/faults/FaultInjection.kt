@@ -5,6 +5,7 @@ import kotlin.time.Duration
 import kotlin.time.toJavaDuration
 import org.twinpath.Role
 import org.twinpath.TwinpathOptions
+import org.twinpath.Waiting
 import org.twinpath.asFfi
 import org.twinpath.translated
 import org.twinpath.ffi.Fault as FfiFault
@@ -34,7 +35,12 @@ public sealed interface Fault {
  * ```
  */
 public class FaultInjection : Closeable {
-    internal val ffi: FfiFaultInjection = translated { FfiFaultInjection() }
+    internal val ffi: FfiFaultInjection
+
+    init {
+        Waiting.begin()
+        ffi = translated { FfiFaultInjection() }
+    }
 
     /** From now on the path has this fault, or none; legs that are open as well as those to come. */
     public fun set(role: Role, fault: Fault?) {

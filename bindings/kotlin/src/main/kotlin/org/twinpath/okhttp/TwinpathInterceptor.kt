@@ -1,6 +1,5 @@
 package org.twinpath.okhttp
 
-import java.io.File
 import java.io.IOException
 import java.io.InterruptedIOException
 import java.net.ProtocolException
@@ -18,6 +17,7 @@ import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import okhttp3.Call
 import okhttp3.Headers
+import okhttp3.HttpUrl.Companion.toHttpUrlOrNull
 import okhttp3.Interceptor
 import okhttp3.MediaType
 import okhttp3.MediaType.Companion.toMediaTypeOrNull
@@ -30,7 +30,6 @@ import okio.BufferedSource
 import okio.Source
 import okio.Timeout
 import okio.buffer
-import okio.sink
 import org.twinpath.Header
 import org.twinpath.RequestBody
 import org.twinpath.TwinpathHttpClient
@@ -47,8 +46,9 @@ import org.twinpath.TwinpathResponse
  *
  * It must be the last application interceptor: what OkHttp itself does below (its connections, cache, cookies, redirects,
  * authenticators and network interceptors) is not reached. Redirects and compression are Twinpath's. A read timeout holds
- * for each wait, beyond what it takes to change the path; the time for a call, for all of it with its body. WebSockets are
- * refused: they need an `OkHttpClient` of their own.
+ * for each wait, beyond what it takes to change the path; while a request's body goes up, the write timeout for each 64 KiB
+ * of it comes on top; the time for a call, for all of it with its body. WebSockets are refused: they need an `OkHttpClient` of
+ * their own.
  */
 public class TwinpathInterceptor(private val client: TwinpathHttpClient) : Interceptor {
     override fun intercept(chain: Interceptor.Chain): Response {
@@ -61,60 +61,54 @@ public class TwinpathInterceptor(private val client: TwinpathHttpClient) : Inter
         val call = chain.call()
         val limit = Limit(chain.readTimeoutMillis(), call.timeout().timeoutNanos())
         val spooled = Spooled.of(request)
-        val response = try {
-            waiting(call, limit) { client.send(request.over(spooled.body)) }
+        var answer: TwinpathResponse? = null
+        try {
+            answer = waiting(call, limit, chain.writing(spooled.size)) { client.send(request.over(spooled.body)) }
+            return answer.over(request) { type, isEmpty -> Body(answer, type, isEmpty, call, limit, spooled) }
         } catch (failure: Throwable) {
+            answer?.close()
             spooled.delete()
             throw failure
         }
-        val protocol = if (response.version == "HTTP/2.0") Protocol.HTTP_2 else Protocol.HTTP_1_1
-        val headers = Headers.Builder().apply { response.headers.forEach { addUnsafeNonAscii(it.name, it.value) } }.build()
-        val isEmpty = request.method == "HEAD" || response.status == 204 || response.status == 304
-        return Response.Builder()
-            .request(request.newBuilder().url(response.url).build())
-            .protocol(protocol)
-            .code(response.status)
-            .message("")
-            .headers(headers)
-            .body(Body(response, headers["content-type"]?.toMediaTypeOrNull(), isEmpty, call, limit, spooled))
-            .build()
     }
 }
+
+/** How long OkHttp lets a body go up for: it has a time for each piece of it. */
+private fun Interceptor.Chain.writing(bytes: Long): Duration =
+    when {
+        bytes == 0L -> Duration.ZERO
+        writeTimeoutMillis() == 0 -> Duration.INFINITE
+        else -> (writeTimeoutMillis() * (bytes / WRITTEN_AT_ONCE + 1)).milliseconds
+    }
 
 private fun Request.over(body: RequestBody): TwinpathRequest {
-    val sent = headers.map { (name, value) -> Header(name, value) }.toMutableList()
+    // How long the body is, and what it is, is its own business, as OkHttp has it.
     val type = this.body?.contentType()
-    if (type != null && header("Content-Type") == null) sent += Header("content-type", type.toString())
-    return TwinpathRequest(method, url.toString(), sent, body)
+    val unsaid = listOfNotNull("Content-Length", "Transfer-Encoding", if (type == null) null else "Content-Type")
+    val sent = headers.filter { (name, _) -> unsaid.none { it.equals(name, ignoreCase = true) } }
+        .map { (name, value) -> Header(name, value) }
+    val told = listOfNotNull(type?.let { Header("content-type", "$it") })
+    return TwinpathRequest(method, url.toString(), sent + told, body)
 }
 
-/** The body of a request, kept so that it can be sent again. */
-private class Spooled(val body: RequestBody, private val file: File?) {
-    fun delete() {
-        file?.delete()
+private fun TwinpathResponse.over(request: Request, body: (MediaType?, Boolean) -> ResponseBody): Response {
+    // Not everybody agrees on what a URL is. Whatever else than an IOException gets out of here ends the app on Android.
+    val url = url.toHttpUrlOrNull() ?: throw ProtocolException("the server leads to $url, which is no URL to OkHttp")
+    val protocol = when (version) {
+        "HTTP/2.0" -> Protocol.HTTP_2
+        "HTTP/1.0" -> Protocol.HTTP_1_0
+        else -> Protocol.HTTP_1_1
     }
-
-    companion object {
-        fun of(request: Request): Spooled {
-            val body = request.body ?: return Spooled(RequestBody.None, null)
-            if (body.isDuplex()) throw IOException("Twinpath does not send and receive at once: a duplex body cannot be sent")
-            if (body.contentLength() in 0..LARGEST_IN_MEMORY) {
-                val buffer = Buffer().also(body::writeTo)
-                return Spooled(RequestBody.Bytes(buffer.readByteArray()), null)
-            }
-            val file = File.createTempFile("twinpath", null)
-            val spooled = Spooled(RequestBody.OfFile(file), file)
-            try {
-                file.sink().buffer().use(body::writeTo)
-            } catch (failure: Throwable) {
-                spooled.delete()
-                throw failure
-            }
-            return spooled
-        }
-
-        const val LARGEST_IN_MEMORY = 1024L * 1024
-    }
+    val headers = Headers.Builder().apply { headers.forEach { addUnsafeNonAscii(it.name, it.value) } }.build()
+    val isEmpty = request.method == "HEAD" || status == 204 || status == 304
+    return Response.Builder()
+        .request(request.newBuilder().url(url).build())
+        .protocol(protocol)
+        .code(status)
+        .message("")
+        .headers(headers)
+        .body(body(headers["content-type"]?.toMediaTypeOrNull(), isEmpty))
+        .build()
 }
 
 private class Body(
@@ -124,8 +118,9 @@ private class Body(
     private val call: Call,
     private val limit: Limit,
     /** Needed until the answer is over: it may be asked for again. */
-    private val spooled: Spooled,
+    spooled: Spooled,
 ) : ResponseBody() {
+    private val kept = spooled.keptFor(this)
     private val source: BufferedSource = object : Source {
         private val ahead = ReadAhead { response.now(it) ?: waiting(call, limit) { response.read(it) } }
 
@@ -141,7 +136,7 @@ private class Body(
 
         override fun close() {
             response.close()
-            spooled.delete()
+            kept?.clean()
         }
     }.buffer()
 
@@ -158,19 +153,24 @@ private class Limit(eachMillis: Int, allNanos: Long) {
     private val each = if (eachMillis > 0) eachMillis.milliseconds else Duration.INFINITE
     private val end = if (allNanos > 0) TimeSource.Monotonic.markNow() + allNanos.nanoseconds else null
 
-    fun now(): Duration = end?.let { minOf(each, -it.elapsedNow()).coerceAtLeast(Duration.ZERO) } ?: each
+    /** With so much [more] than is for a read. */
+    fun now(more: Duration = Duration.ZERO): Duration =
+        end?.let { minOf(each + more, -it.elapsedNow()).coerceAtLeast(Duration.ZERO) } ?: (each + more)
 }
 
 /** How soon a cancelled call ends. */
 private const val LOOK_MILLIS = 25L
 
+/** What OkHttp has a time for. */
+private const val WRITTEN_AT_ONCE = 64L * 1024
+
 /** Waits as OkHttp's callers do: on their thread, until the call is cancelled or it takes too long. */
-private fun <T : Any> waiting(call: Call, limit: Limit, work: suspend () -> T): T {
+private fun <T : Any> waiting(call: Call, limit: Limit, more: Duration = Duration.ZERO, work: suspend () -> T): T {
     // Time may be up just as it is done: then it is done.
     var done: T? = null
     return try {
         runBlocking {
-            withTimeout(limit.now()) {
+            withTimeout(limit.now(more)) {
                 coroutineScope {
                     val looking = launch {
                         while (true) {
@@ -188,9 +188,9 @@ private fun <T : Any> waiting(call: Call, limit: Limit, work: suspend () -> T): 
     } catch (late: TimeoutCancellationException) {
         done ?: throw SocketTimeoutException("timeout").apply { initCause(late) }
     } catch (cancelled: CancellationException) {
-        throw IOException("Canceled", cancelled)
+        done ?: throw IOException("Canceled", cancelled)
     } catch (_: InterruptedException) {
         Thread.currentThread().interrupt()
-        throw InterruptedIOException("interrupted")
+        done ?: throw InterruptedIOException("interrupted")
     }
 }

@@ -3,6 +3,7 @@ package org.twinpath.okhttp
 import java.io.InputStream
 import java.io.InterruptedIOException
 import java.io.OutputStream
+import java.net.ConnectException
 import java.net.InetAddress
 import java.net.InetSocketAddress
 import java.net.Socket
@@ -21,6 +22,7 @@ import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.TimeoutCancellationException
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
+import org.twinpath.PIECE
 import org.twinpath.TwinpathConnection
 import org.twinpath.TwinpathConnector
 
@@ -33,13 +35,16 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
     @Volatile private var outputIsOver = false
     @Volatile private var readLimit = 0
     private val connecting = SupervisorJob()
+    private val reading = SupervisorJob()
 
     override fun connect(endpoint: SocketAddress) = connect(endpoint, 0)
 
     override fun connect(endpoint: SocketAddress, timeout: Int) {
         val address = endpoint as? InetSocketAddress ?: throw IllegalArgumentException("not an address of TCP")
+        require(timeout >= 0) { "a timeout is not negative" }
         if (connection != null) throw SocketException("it is connected already")
         if (isOver) throw SocketException("Socket is closed")
+        if (address.port == 0) throw ConnectException("nobody is at port 0")
         val made = try {
             // Whoever closes the socket meanwhile ends this as well.
             waiting(timeout, connecting) { connector.connect(address.hostString, address.port) }
@@ -94,7 +99,12 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
 
         private fun fetch(into: ByteArray, offset: Int, length: Int): Int {
             val open = open()
-            return open.now(into, offset, length) ?: waiting(readLimit) { open.read(into, offset, length) }
+            return try {
+                open.now(into, offset, length) ?: waiting(readLimit, reading) { open.read(into, offset, length) }
+            } catch (_: CancellationException) {
+                // Nobody but `shutdownInput` cancels it.
+                -1
+            }
         }
 
         override fun close() = this@TwinpathSocket.close()
@@ -124,6 +134,7 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
     override fun shutdownInput() {
         open()
         inputIsOver = true
+        reading.cancel()
     }
 
     override fun shutdownOutput() {
@@ -161,7 +172,8 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
 
     override fun getSoTimeout(): Int = readLimit
 
-    // What follows is Twinpath's own business: it sends at once, and asks for signs of life itself.
+    // What follows is Twinpath's own business: it sends at once, and asks for signs of life itself. What is left out here the
+    // class above would do by a socket of the system's, which nobody closes.
     override fun setTcpNoDelay(on: Boolean) = Unit
 
     override fun getTcpNoDelay(): Boolean = true
@@ -176,11 +188,27 @@ internal class TwinpathSocket(private val connector: TwinpathConnector) : Socket
 
     override fun setReuseAddress(on: Boolean) = Unit
 
+    override fun getReuseAddress(): Boolean = false
+
     override fun setSendBufferSize(size: Int) = Unit
+
+    override fun getSendBufferSize(): Int = PIECE
 
     override fun setReceiveBufferSize(size: Int) = Unit
 
+    override fun getReceiveBufferSize(): Int = PIECE
+
     override fun setTrafficClass(trafficClass: Int) = Unit
+
+    override fun getTrafficClass(): Int = 0
+
+    override fun setOOBInline(on: Boolean) = Unit
+
+    override fun getOOBInline(): Boolean = false
+
+    override fun sendUrgentData(data: Int) = throw SocketException("Twinpath has no urgent data")
+
+    override fun bind(local: SocketAddress?) = throw SocketException("Twinpath chooses where its connections leave by itself")
 
     override fun toString(): String = "TwinpathSocket[$remote]"
 }

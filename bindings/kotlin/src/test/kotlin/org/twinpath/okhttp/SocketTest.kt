@@ -1,6 +1,7 @@
 package org.twinpath.okhttp
 
 import java.io.IOException
+import java.net.ConnectException
 import java.net.InetSocketAddress
 import java.net.SocketException
 import java.net.SocketTimeoutException
@@ -55,6 +56,47 @@ internal class SocketTest {
             reading.join()
             assertTrue(ended?.exceptionOrNull() is IOException, "$ended")
             assertThrows(SocketException::class.java) { socket.inputStream }
+        }
+    }
+
+    @Test
+    fun `a read that waits has its end when the input is shut down`() = inLab {
+        socket().use { socket ->
+            var ended: Result<Int>? = null
+            val reading = thread { ended = runCatching { socket.inputStream.read() } }
+            while (reading.state == Thread.State.RUNNABLE) Thread.sleep(1)
+            socket.shutdownInput()
+            reading.join(5_000)
+            assertEquals(Result.success(-1), ended)
+            assertEquals(-1, socket.inputStream.read())
+            // The other direction goes on.
+            socket.outputStream.write(1)
+        }
+    }
+
+    @Test
+    fun `what a socket is asked for opens none of the system`() {
+        connector().use { connector ->
+            val before = openSockets()
+            // One that is not connected: no leg of it comes meanwhile.
+            val socket = TwinpathSocketFactory(connector).createSocket()
+            val asked = listOf(socket.sendBufferSize, socket.receiveBufferSize, socket.trafficClass, socket.soLinger)
+            assertEquals(4, asked.size)
+            assertTrue(!socket.reuseAddress && !socket.oobInline && !socket.keepAlive && socket.tcpNoDelay)
+            assertThrows(SocketException::class.java) { socket.sendUrgentData(1) }
+            assertThrows(SocketException::class.java) { socket.bind(null) }
+            // What other tests had may be going meanwhile.
+            assertTrue(openSockets() <= before)
+        }
+    }
+
+    @Test
+    fun `nonsense is refused as sockets do`() {
+        connector().use { connector ->
+            val sockets = TwinpathSocketFactory(connector)
+            assertThrows(ConnectException::class.java) { sockets.createSocket("192.0.2.1", 0) }
+            val address = InetSocketAddress("192.0.2.1", 1)
+            assertThrows(IllegalArgumentException::class.java) { sockets.createSocket().connect(address, -1) }
         }
     }
 
