@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde_json::Value;
 use twinpath_lab::StripMode;
@@ -129,14 +130,18 @@ fn watching_tells_what_has_changed() {
         return;
     };
     let server = ward.server(false);
+    let (begin, clock) = (Instant::now(), UNIX_EPOCH.elapsed().unwrap().as_secs());
     let said = ward.run(&["doctor", &server, "--watch", "1", "--times", "2", "--json"]);
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{said:?}");
     let lines: Vec<Value> = said
         .text
         .lines()
         .map(|it| serde_json::from_str(it).unwrap())
         .collect();
     assert_eq!((lines.len(), said.code), (2, 0), "{said:?}");
-    assert!(lines[0]["at"].as_u64() < lines[1]["at"].as_u64());
+    // They begin a second apart, and each is told at its end.
+    let (first, second) = (lines[0]["at"].as_u64(), lines[1]["at"].as_u64());
+    assert!(Some(clock) <= first && first <= second, "{said:?}");
 
     let mut command = ward.chain.client().command(twinpath_tests::binary());
     command.args(["doctor", &server, "--watch", "1", "--times", "4"]);

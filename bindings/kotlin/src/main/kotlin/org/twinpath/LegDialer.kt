@@ -56,8 +56,8 @@ public interface PlatformLeg {
     public fun finish()
 
     /**
-     * Gives the leg up, at any time: the last call, on a thread where it may wait. What was sent still leaves, unless it is [aborted]; then the peer is told
-     * by a reset, where there is such a thing.
+     * Gives the leg up, at any time: the last call, on a thread where it may wait. What was sent still leaves, unless it is
+     * [aborted]; then the peer is told by a reset, where there is such a thing.
      */
     public fun close(aborted: Boolean)
 }
