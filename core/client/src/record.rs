@@ -80,7 +80,7 @@ impl Record {
 
     pub(crate) fn name_path(&mut self, role: Role, path: Option<Arc<PathInfo>>) {
         if path.is_some() {
-            self.paths[index(role)] = path;
+            self.paths[role.index()] = path;
         }
     }
 
@@ -214,7 +214,7 @@ impl Record {
             let counters = session.path(role);
             PathStats {
                 role,
-                interface: self.paths[index(role)].as_deref().cloned(),
+                interface: self.paths[role.index()].as_deref().cloned(),
                 sent: counters.sent,
                 received: counters.received,
                 srtt: counters.srtt,
@@ -243,7 +243,7 @@ impl Record {
     pub(crate) fn summary(&mut self, session: &Stats, now: Time) -> ConnectionSummary {
         self.account_protection(now);
         let path = |role: Role| {
-            let info = self.paths[index(role)].as_deref();
+            let info = self.paths[role.index()].as_deref();
             let counters = session.path(role);
             PathSummary {
                 role,
@@ -281,7 +281,7 @@ impl Record {
     }
 
     fn name(&self, role: Role) -> PathName {
-        let interface = self.paths[index(role)]
+        let interface = self.paths[role.index()]
             .as_ref()
             .map(|path| Arc::clone(&path.name));
         PathName { role, interface }
@@ -304,12 +304,5 @@ impl Record {
                 }
             }
         }
-    }
-}
-
-const fn index(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }

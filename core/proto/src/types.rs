@@ -24,7 +24,9 @@ impl Role {
         }
     }
 
-    pub(crate) const fn index(self) -> usize {
+    /// Its place in [`ALL`](Self::ALL): 0 for the primary, 1 for the backup.
+    #[must_use]
+    pub const fn index(self) -> usize {
         match self {
             Self::Primary => 0,
             Self::Backup => 1,

@@ -131,8 +131,8 @@ fn apply(sim: &mut Sim, op: &Op, planned: &mut [u64; 2], finished: &mut [bool; 2
         Op::Heal { role } => sim.heal(role),
         Op::Reset { role } => sim.reset_legs(role),
         Op::Path { role, change } => sim.client.path_changed(role, change, sim.now),
-        Op::Delay { role, ms: delay } => sim.links[sim::index(role)].delay = ms(delay),
-        Op::Loss { role, percent } => sim.links[sim::index(role)].loss = percent as f64 / 100.0,
+        Op::Delay { role, ms: delay } => sim.links[role.index()].delay = ms(delay),
+        Op::Loss { role, percent } => sim.links[role.index()].loss = percent as f64 / 100.0,
         Op::Slow { end, bytes } => sim.apps[end].slow = Some((bytes, ms(20))),
         Op::Restart => sim.restart_gateway(),
         Op::Sleep { seconds } => sim.now = sim.now + Duration::from_secs(seconds),
@@ -187,7 +187,7 @@ fn run(schedule: &Schedule) {
     }
     // Everything becomes good, everybody finishes.
     for role in Role::ALL {
-        sim.links[sim::index(role)].loss = 0.0;
+        sim.links[role.index()].loss = 0.0;
         sim.heal(role);
         sim.client.path_changed(role, PathChange::Back, sim.now);
     }

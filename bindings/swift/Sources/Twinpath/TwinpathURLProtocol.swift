@@ -17,9 +17,9 @@ import Foundation
 /// Of what the system's own loading does, cookies are kept where ``cookies`` says, and compression is taken off, of whatever
 /// kinds a request says that it takes. Redirects are `URLSession`'s to follow, and its delegate is asked; what leads from
 /// `https` to `http` fails. A request fails after its `timeoutInterval` without an answer, or without more of one; while it is
-/// sent, a second is added for each 16 KiB of its body. Not reached are the cache (a request that may only be answered from there fails),
-/// credentials (a 401 is handed over as it is; those in a URL are sent), the timeouts of the configuration, and background
-/// sessions. The name in `User-Agent` is the client's, unless the request brings one.
+/// sent, a second is added for each 16 KiB of its body. Not reached are the cache (a request that may only be answered from
+/// there fails), credentials (a 401 is handed over as it is; those in a URL are sent), the timeouts of the configuration, and
+/// background sessions. The name in `User-Agent` is the client's, unless the request brings one.
 ///
 /// A body that is a stream is read into memory first, so that it can be sent again. An upload task whose body the system
 /// does not hand over fails, and nothing of it is sent.
@@ -103,32 +103,4 @@ public final class TwinpathURLProtocol: URLProtocol {
         #endif
         return Teller.runLoop()
     }
-}
-
-/// A value that several threads set and get.
-final class Held<Value: Sendable>: @unchecked Sendable {
-    private let lock = NSLock()
-    private var held: Value?
-
-    var value: Value? {
-        get { lock.withLock { held } }
-        set { lock.withLock { held = newValue } }
-    }
-
-    /// The value, made now if there is none.
-    func made(_ make: () throws -> Value) rethrows -> Value {
-        try lock.withLock {
-            if let held { return held }
-            let made = try make()
-            held = made
-            return made
-        }
-    }
-}
-
-/// What Foundation has not marked, and takes from any thread.
-struct Unchecked<Value>: @unchecked Sendable {
-    let value: Value
-
-    init(_ value: Value) { self.value = value }
 }

@@ -1,11 +1,12 @@
 //! Attempts that run side by side until one of them gets there.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use twinpath_proto::Role;
 
 use crate::dialer::Path;
@@ -53,6 +54,30 @@ impl<K, T> Runners<K, T> {
     }
 }
 
+/// The first of several attempts to get there, each begun `delay` after the one before, or as soon as one has failed. The
+/// error is that of the last to fail.
+pub(crate) async fn first_of<T>(
+    mut attempts: impl ExactSizeIterator<Item = BoxFuture<io::Result<T>>>,
+    delay: Duration,
+) -> io::Result<T> {
+    let mut running = Runners::default();
+    let mut failure = None;
+    loop {
+        if let Some(attempt) = attempts.next() {
+            running.start((), attempt);
+        }
+        tokio::select! {
+            biased;
+            finished = running.next() => match finished {
+                Some(((), Ok(won))) => return Ok(won),
+                Some(((), Err(error))) => failure = Some(error),
+                None => return Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
+            },
+            () = sleep(delay), if attempts.len() > 0 => {}
+        }
+    }
+}
+
 /// The outcome of a race over paths.
 pub(crate) struct Won {
     pub(crate) path: Path,
@@ -60,14 +85,14 @@ pub(crate) struct Won {
     /// Whether another path was tried as well.
     pub(crate) raced: bool,
     /// The attempt on the other path, if it still runs.
-    pub(crate) other: Option<(Path, BoxFuture<std::io::Result<LegStream>>)>,
+    pub(crate) other: Option<(Path, BoxFuture<io::Result<LegStream>>)>,
 }
 
 /// Races TCP handshakes over the paths: the first path at once, the second when the first has had its `head_start` or as
 /// soon as it has failed, each with its own name lookup.
 pub(crate) async fn race_paths(
     paths: Vec<Path>,
-    dial: impl Fn(&Path) -> BoxFuture<std::io::Result<LegStream>>,
+    dial: impl Fn(&Path) -> BoxFuture<io::Result<LegStream>>,
     target: &Target,
     head_start: Duration,
     limit: Duration,

@@ -1,6 +1,5 @@
 //! The addresses of one path, raced.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -11,7 +10,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use twinpath_socket::{Binding, ConnectOptions, is_local_scope};
 
 use super::Path;
-use crate::connector::race::{BACKUP_DELAY, Runners};
+use crate::connector::race::{BACKUP_DELAY, first_of};
+use crate::driver::BoxFuture;
 
 /// The next address of a path is tried when the one before has not answered for this long: the least that RFC 8305 §8
 /// allows, so that a path on which one family is broken is not taken for dead.
@@ -29,23 +29,10 @@ pub(super) async fn race_addresses(
     addresses: Vec<SocketAddr>,
     path: &Path,
 ) -> io::Result<TcpStream> {
-    let mut waiting = VecDeque::from(addresses);
-    let mut running = Runners::default();
-    let mut failure = None;
-    loop {
-        if let Some(address) = waiting.pop_front() {
-            running.start((), Box::pin(connect(address, options(path, address.ip()))));
-        }
-        tokio::select! {
-            biased;
-            finished = running.next() => match finished {
-                Some(((), Ok(stream))) => return Ok(stream),
-                Some(((), Err(error))) => failure = Some(error),
-                None => return Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
-            },
-            () = sleep(ADDRESS_DELAY), if !waiting.is_empty() => {}
-        }
-    }
+    let attempt = |address: SocketAddr| -> BoxFuture<io::Result<TcpStream>> {
+        Box::pin(connect(address, options(path, address.ip())))
+    };
+    first_of(addresses.into_iter().map(attempt), ADDRESS_DELAY).await
 }
 
 /// Connects to the nearest addresses at once. A lookup, which may take as long as its resolver is dead, begins only when

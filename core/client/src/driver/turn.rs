@@ -165,14 +165,14 @@ impl Driver {
             match action {
                 Action::Dial { role, target } => match &self.dialer {
                     Some(dialer) => {
-                        self.dials[slot(role)] = Some(Pending::new(dialer.dial(role, target)));
+                        self.dials[role.index()] = Some(Pending::new(dialer.dial(role, target)));
                         begun = true;
                     }
                     None => {
                         log::debug!("the session asks for a {role} leg, and there is no dialer")
                     }
                 },
-                Action::CancelDial { role } => self.dials[slot(role)] = None,
+                Action::CancelDial { role } => self.dials[role.index()] = None,
                 Action::Close { leg, abort } => {
                     begun |= self.close(state, leg, abort, now);
                 }
@@ -254,13 +254,6 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // Reached at the end, and as well when the runtime is shut down under it.
         self.shared.driver_ended();
-    }
-}
-
-const fn slot(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }
 

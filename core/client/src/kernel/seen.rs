@@ -37,7 +37,7 @@ impl Subflows {
         self.seen.retain(|seen| {
             let listed = info.subflows.iter().any(|it| it.local == seen.local);
             if !listed {
-                let (sent, received) = &mut before[index(seen.role)];
+                let (sent, received) = &mut before[seen.role.index()];
                 (*sent, *received) = (*sent + seen.sent, *received + seen.received);
             }
             listed
@@ -74,7 +74,7 @@ impl Subflows {
     /// Bytes sent and received on a path.
     pub(super) fn carried(&self, role: Role) -> (u64, u64) {
         let of_path = self.seen.iter().filter(|seen| seen.role == role);
-        of_path.fold(self.before[index(role)], |(sent, received), seen| {
+        of_path.fold(self.before[role.index()], |(sent, received), seen| {
             (sent + seen.sent, received + seen.received)
         })
     }
@@ -87,12 +87,5 @@ impl Subflows {
         since
             .and_then(|seen| seen.since)
             .is_some_and(|since| now.saturating_since(since) >= round_trips.max(SETTLING))
-    }
-}
-
-pub(super) const fn index(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }

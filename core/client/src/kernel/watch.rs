@@ -12,7 +12,7 @@ use twinpath_socket::mptcp::{MptcpInfo, Subflow, mptcp_info};
 
 use super::claim::{Ends, claim, is_alive};
 use super::course::Course;
-use super::seen::{Subflows, index};
+use super::seen::Subflows;
 use crate::clock;
 use crate::detect::CLOSE;
 use crate::mode::{Mode, ModeReason, Protection, Unprotected};
@@ -238,7 +238,7 @@ impl State {
         for role in Role::ALL {
             let of_path = |it: &&Subflow| ends.role_of(it) == Some(role);
             for subflow in info.subflows.iter().filter(of_path) {
-                moved[index(role)] |= self.subflows.count(role, subflow, now);
+                moved[role.index()] |= self.subflows.count(role, subflow, now);
             }
             let on_path = || info.subflows.iter().filter(of_path);
             let newest = on_path().rfind(|it| is_alive(it) && !self.is_condemned(it));
@@ -246,7 +246,7 @@ impl State {
                 true => LegDownReason::Silent,
                 false => LegDownReason::Ended,
             };
-            let path = &mut self.paths[index(role)];
+            let path = &mut self.paths[role.index()];
             (path.sent, path.received) = self.subflows.carried(role);
             path.srtt = newest.and_then(|it| it.health.srtt).or(path.srtt);
             path.last_heard = newest.and_then(|it| it.health.last_ack_recv);

@@ -41,17 +41,17 @@ impl Tally {
             }),
             budget: Mutex::new(budget),
         };
-        tally.legs[index(role)].store(1, Ordering::Relaxed);
+        tally.legs[role.index()].store(1, Ordering::Relaxed);
         tally
     }
 
     pub(crate) fn count_sent(&self, role: Role, size: usize) {
-        self.sent[index(role)].fetch_add(size as u64, Ordering::Relaxed);
+        self.sent[role.index()].fetch_add(size as u64, Ordering::Relaxed);
         self.charge(role, size);
     }
 
     pub(crate) fn count_received(&self, role: Role, size: usize) {
-        self.received[index(role)].fetch_add(size as u64, Ordering::Relaxed);
+        self.received[role.index()].fetch_add(size as u64, Ordering::Relaxed);
         self.charge(role, size);
     }
 
@@ -82,7 +82,7 @@ impl Tally {
 
     /// Another leg carries the bytes, after so long a stall.
     pub(crate) fn moved(&self, from: Role, to: Role, stall: Duration) {
-        self.legs[index(to)].fetch_add(1, Ordering::Relaxed);
+        self.legs[to.index()].fetch_add(1, Ordering::Relaxed);
         let mut now = self.now();
         (now.role, now.srtt) = (to, None);
         now.worst_stall = now.worst_stall.max(stall);
@@ -96,7 +96,7 @@ impl Tally {
     }
 
     pub(crate) fn received_over(&self, role: Role) -> u64 {
-        self.received[index(role)].load(Ordering::Relaxed)
+        self.received[role.index()].load(Ordering::Relaxed)
     }
 
     /// Puts the counters into `stats`, and gives the path that carries the bytes.
@@ -106,9 +106,9 @@ impl Tally {
             (Role::Primary, &mut stats.primary),
             (Role::Backup, &mut stats.backup),
         ] {
-            path.sent = self.sent[index(role)].load(Ordering::Relaxed);
-            path.received = self.received[index(role)].load(Ordering::Relaxed);
-            path.legs = self.legs[index(role)].load(Ordering::Relaxed);
+            path.sent = self.sent[role.index()].load(Ordering::Relaxed);
+            path.received = self.received[role.index()].load(Ordering::Relaxed);
+            path.legs = self.legs[role.index()].load(Ordering::Relaxed);
             path.up = role == now.role;
             path.srtt = now.srtt.filter(|_| path.up);
         }
@@ -119,12 +119,5 @@ impl Tally {
 
     fn now(&self) -> std::sync::MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-const fn index(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }

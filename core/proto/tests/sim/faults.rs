@@ -2,19 +2,19 @@
 
 use twinpath_proto::{LegEnd, Role};
 
-use super::{CLIENT, GATEWAY, Sim, index, ms};
+use super::{CLIENT, GATEWAY, Sim, ms};
 
 impl Sim {
     /// Nothing passes: up, down. What TCP holds is delivered when it heals.
     pub(crate) fn hole(&mut self, role: Role, up: bool, down: bool) {
-        let link = &mut self.links[index(role)];
+        let link = &mut self.links[role.index()];
         link.hole = [down, up];
         let held: Vec<usize> = (0..self.conns.len())
             .filter(|at| self.conns[*at].role == role)
             .collect();
         for at in held {
             for to in [CLIENT, GATEWAY] {
-                if self.links[index(role)].holds(to) {
+                if self.links[role.index()].holds(to) {
                     continue;
                 }
                 let mut held = std::mem::take(&mut self.conns[at].held[to]);

@@ -5,7 +5,7 @@ use twinpath_proto::{
     Directory, DirectoryConfig, FirstFlight, HelloRoute, JoinRoute, LegEnd, Role, Session,
 };
 
-use super::{CLIENT, GATEWAY, Sim, index};
+use super::{CLIENT, GATEWAY, Sim};
 
 impl Sim {
     /// What a gateway does with the first bytes of a connection.
@@ -24,7 +24,7 @@ impl Sim {
             }
             return;
         }
-        let rtt = Some(self.links[index(self.conns[at].role)].delay * 2);
+        let rtt = Some(self.links[self.conns[at].role.index()].delay * 2);
         let (leg, consumed) = match FirstFlight::parse(&first) {
             FirstFlight::Incomplete => return,
             FirstFlight::Hello { hello, consumed } => match self.directory.hello(&hello, now) {

@@ -94,7 +94,7 @@ impl Sim {
     }
 
     fn connected(&mut self, role: Role) {
-        let rtt = self.links[index(role)].delay * 2;
+        let rtt = self.links[role.index()].delay * 2;
         let leg = self.client.leg_opened(role, Some(rtt), self.now);
         self.conns.push(Conn::new(role, leg));
     }
@@ -173,7 +173,7 @@ impl Sim {
         let now = self.now;
         match what {
             What::Bytes { to, bytes } => {
-                let link = &self.links[index(self.conns[at].role)];
+                let link = &self.links[self.conns[at].role.index()];
                 if link.holds(to) {
                     self.conns[at].held[to].push_back(What::Bytes { to, bytes });
                     return;
@@ -182,7 +182,7 @@ impl Sim {
                 self.deliver(at, to, bytes);
             }
             What::End { to, end } => {
-                let link = &self.links[index(self.conns[at].role)];
+                let link = &self.links[self.conns[at].role.index()];
                 if link.holds(to) {
                     self.conns[at].held[to].push_back(What::End { to, end });
                     return;
@@ -193,11 +193,11 @@ impl Sim {
                 }
             }
             What::Dialled { role, id } => {
-                if self.dials[index(role)] != Some(id) {
+                if self.dials[role.index()] != Some(id) {
                     return;
                 }
-                self.dials[index(role)] = None;
-                let link = &self.links[index(role)];
+                self.dials[role.index()] = None;
+                let link = &self.links[role.index()];
                 if link.is_open() {
                     self.connected(role);
                 } else {
@@ -243,12 +243,5 @@ impl Sim {
             let sent = self.apps[1 - end].written;
             assert_eq!(got, sent, "end {end} read {got} of {sent}");
         }
-    }
-}
-
-pub(crate) fn index(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use twinpath_proto::{Action, LegEnd, LegId, Session};
 
-use super::{CLIENT, GATEWAY, Sim, What, index, ms};
+use super::{CLIENT, GATEWAY, Sim, What, ms};
 
 impl Sim {
     pub(super) fn send(&mut self, at: usize, to: usize, bytes: Bytes) {
         let conn = &mut self.conns[at];
-        let link = &mut self.links[index(conn.role)];
+        let link = &mut self.links[conn.role.index()];
         conn.in_flight[to] += bytes.len();
         let late = link.late(&mut self.rng);
         let due = link.due(self.now, to, bytes.len()) + late;
@@ -25,7 +25,7 @@ impl Sim {
 
     pub(super) fn end(&mut self, at: usize, to: usize, end: LegEnd) {
         let conn = &mut self.conns[at];
-        let due = (self.now + self.links[index(conn.role)].delay).max(conn.last_due[to]);
+        let due = (self.now + self.links[conn.role.index()].delay).max(conn.last_due[to]);
         conn.last_due[to] = due;
         self.queue.push(due, at, What::End { to, end });
     }
@@ -95,10 +95,10 @@ impl Sim {
         match action {
             Action::Dial { role, .. } => {
                 assert_eq!(end, CLIENT);
-                assert!(self.dials[index(role)].is_none(), "two dials on one path");
+                assert!(self.dials[role.index()].is_none(), "two dials on one path");
                 let id = self.rng.next();
-                self.dials[index(role)] = Some(id);
-                let link = &self.links[index(role)];
+                self.dials[role.index()] = Some(id);
+                let link = &self.links[role.index()];
                 let wait = if link.is_open() {
                     link.delay * 2
                 } else {
@@ -107,7 +107,7 @@ impl Sim {
                 self.queue
                     .push(self.now + wait, 0, What::Dialled { role, id });
             }
-            Action::CancelDial { role } => self.dials[index(role)] = None,
+            Action::CancelDial { role } => self.dials[role.index()] = None,
             Action::Close { leg, abort } => {
                 let Some(at) = self
                     .conns

@@ -8,14 +8,11 @@ use tokio::time::timeout;
 use twinpath_proto::{DialError, DialTarget, Role};
 use twinpath_socket::{ConnectOptions, tune};
 
-use super::super::race::Runners;
-use super::{Bound, Dialing, Live};
+use super::{Bound, Live};
 use crate::driver::{BoxFuture, DialFailure, DialedLeg, LegDialer, LegStream};
 
 /// A leg that takes longer is of no use while bytes wait; the session asks again.
 const DIAL_LIMIT: Duration = Duration::from_secs(5);
-/// The next announced address is tried when the one before has not answered for this long.
-const ANNOUNCED_DELAY: Duration = Duration::from_millis(250);
 
 /// What a driver holds of its [`Live`].
 #[derive(Debug)]
@@ -52,7 +49,7 @@ impl LegDialer for LegSource {
             })?;
             tune_leg(&stream);
             let interfaces = live.watch.interfaces().unwrap_or_default();
-            live.lock().bound[index(role)] = Bound::of(&stream, &path, &interfaces);
+            live.lock().bound[role.index()] = Bound::of(&stream, &path, &interfaces);
             Ok(DialedLeg::new(stream, Some(Arc::new(path.info()))))
         })
     }
@@ -65,33 +62,5 @@ pub(crate) fn tune_leg(stream: &LegStream) {
         if let Err(error) = tune(tcp, &ConnectOptions::of_leg()) {
             log::debug!("a leg could not be tuned: {error}");
         }
-    }
-}
-
-/// The first of several attempts to get there, each begun a little after the one before.
-pub(super) async fn first_of(dials: Vec<Dialing>) -> io::Result<LegStream> {
-    let mut waiting = dials.into_iter();
-    let mut running = Runners::default();
-    let mut failure = None;
-    loop {
-        if let Some(dial) = waiting.next() {
-            running.start((), dial);
-        }
-        tokio::select! {
-            biased;
-            finished = running.next() => match finished {
-                Some(((), Ok(stream))) => return Ok(stream),
-                Some(((), Err(error))) => failure = Some(error),
-                None => return Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
-            },
-            () = tokio::time::sleep(ANNOUNCED_DELAY), if waiting.len() > 0 => {}
-        }
-    }
-}
-
-pub(super) const fn index(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::Backup => 1,
     }
 }

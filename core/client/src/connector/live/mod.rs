@@ -16,6 +16,7 @@ use super::builder::Options;
 use super::change::{Change, change};
 use super::known::Known;
 use super::paths::Plan;
+use super::race::first_of;
 use super::watch::{Watch, Watched};
 use crate::dialer::{Path, is_beside, is_same_server};
 use crate::driver::{BoxFuture, DialFailure, LegStream, Shared};
@@ -24,8 +25,9 @@ use crate::target::Target;
 
 pub(super) use legs::LegSource;
 pub(crate) use legs::tune_leg;
-use legs::{first_of, index};
 
+/// The next announced address is tried when the one before has not answered for this long.
+const ANNOUNCED_DELAY: Duration = Duration::from_millis(250);
 /// The race's second attempt is used for the standby leg if that is asked for within this time.
 const SPARE_AGE: Duration = Duration::from_secs(10);
 
@@ -124,7 +126,7 @@ impl Live {
             LegStream::Other(_) => target.address().is_some_and(is_beside),
         };
         let mut bound = [None, None];
-        bound[index(path.role())] = Bound::of(stream, path, known);
+        bound[path.role().index()] = Bound::of(stream, path, known);
         let state = State {
             plan,
             shared: Weak::new(),
@@ -204,7 +206,7 @@ impl Live {
             .map(|target| dialer.dial(path, &target))
             .collect();
         drop(state);
-        Ok(Box::pin(first_of(dials)))
+        Ok(Box::pin(first_of(dials.into_iter(), ANNOUNCED_DELAY)))
     }
 
     /// Where legs may go: the announced addresses, or where the first leg went if there are none.
@@ -241,7 +243,7 @@ impl Watched for Live {
             .plan
             .again(&self.options, &self.target, interfaces, mandate);
         let changes = Role::ALL.map(|role| {
-            let bound = &mut state.bound[index(role)];
+            let bound = &mut state.bound[role.index()];
             if let (Some(bound), Some(path)) = (bound.as_mut(), plan.path(role)) {
                 bound.learn(path, interfaces);
             }

@@ -30,8 +30,8 @@ internal object Waiting {
     }
 
     /**
-     * Sees to it that the library calls here, before it is called. What it calls there is but once in a process: with the classes of
-     * a second class loader it would call those of the wrong one.
+     * Sees to it that the library calls here, before it is called. What it calls there is but once in a process: with the
+     * classes of a second class loader it would call those of the wrong one.
      */
     fun begin() {
         if (!isFirst) {

@@ -50,7 +50,7 @@ internal class LegsTest {
         assertEquals(ErrorKind.UNREACHABLE to ENETUNREACH, unreachable.kind to unreachable.osCode)
         val thrown = failing { throw IllegalArgumentException("not today") }
         assertTrue("not today" in thrown.message.orEmpty(), "$thrown")
-        // As `TODO()` throws one.
+        // An `Error` is told as well.
         val error = failing { throw NotImplementedError("not yet") }
         assertTrue("not yet" in error.message.orEmpty(), "$error")
     }

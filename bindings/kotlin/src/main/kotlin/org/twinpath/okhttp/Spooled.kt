@@ -32,7 +32,9 @@ internal class Spooled private constructor(val body: RequestBody, val size: Long
 
         override fun write(source: Buffer, byteCount: Long) {
             size += byteCount
-            if (announced in 0 until size) throw ProtocolException("the request's body has more bytes than the $announced it announces")
+            if (announced in 0 until size) {
+                throw ProtocolException("the request's body has more bytes than the $announced it announces")
+            }
             super.write(source, byteCount)
         }
     }

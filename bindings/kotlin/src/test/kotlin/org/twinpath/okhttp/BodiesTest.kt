@@ -1,6 +1,7 @@
 package org.twinpath.okhttp
 
 import java.io.File
+import java.lang.ref.Reference
 import java.net.ProtocolException
 import java.util.concurrent.TimeUnit
 import kotlinx.coroutines.delay
@@ -89,14 +90,24 @@ internal class BodiesTest {
 
     @Test
     fun `an answer that nobody closes leaves no file behind`() = inLab {
-        fun files() = checkNotNull(File(System.getProperty("java.io.tmpdir")).list { _, name -> name.startsWith("twinpath") }).size
-        val before = files()
-        val client = intercepting()
-        repeat(3) { client.newCall(post("left$it", Announcing(-1, 10)).build()).execute() }
-        assertEquals(before + 3, files())
-        while (files() > before) {
+        val left = leaveThree()
+        while (files().any { it in left }) {
             System.gc()
             delay(10)
         }
     }
+
+    /** The files of three answers that nobody has any more. */
+    private fun leaveThree(): Set<String> {
+        val before = files()
+        val client = intercepting()
+        val answers = List(3) { client.newCall(post("left$it", Announcing(-1, 10)).build()).execute() }
+        val left = files() - before
+        Reference.reachabilityFence(answers)
+        assertEquals(3, left.size, "$left")
+        return left
+    }
+
+    private fun files(): Set<String> =
+        checkNotNull(File(System.getProperty("java.io.tmpdir")).list { _, name -> name.startsWith("twinpath") }).toSet()
 }
